@@ -1,0 +1,1 @@
+"""The instructor's side of Next Word: build notebooks, grade submissions, report."""
