@@ -1,1 +1,15 @@
-"""Helpers for the notebooks of Next Word."""
+"""Helpers for the notebooks of Next Word: data with a known floor, presets, figures, the ladder and the checks of visible tests.
+
+    from nextword import check, corpus, ladder, plots, preset
+
+Importing this package loads numpy and nothing heavier: torch and matplotlib are imported by the functions that need them.
+"""
+
+from nextword import check, ladder, metrics, plots
+from nextword.corpora import Corpus, corpus
+from nextword.presets import Preset, preset
+from nextword.village import Village
+
+__version__ = "0.1.0"
+
+__all__ = ["Corpus", "Preset", "Village", "check", "corpus", "ladder", "metrics", "plots", "preset"]
