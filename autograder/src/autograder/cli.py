@@ -1,0 +1,96 @@
+"""The command `course`: each command calls one step; what goes wrong is said in a sentence, with a remedy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from autograder.errors import CourseError
+
+app = typer.Typer(
+    name="course",
+    help="Build, check, publish and grade a course of self-grading notebooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAMES]", help="Notebooks; all of course.toml if none.")
+]
+Root = Annotated[Path, typer.Option("--root", help="The course's repository, where course.toml lies.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line. Exits with 1 for what a person can mend, 2 for wrong usage."""
+    try:
+        app()
+    except CourseError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"error: {error.message}", style="bold red", markup=False)
+        if error.remedy:
+            console.print(error.remedy, markup=False)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[tuple[Progress, Any]]:
+    """A progress bar on standard error, where it cannot mix with results."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield bar, bar.add_task(title, total=None)
+
+
+@app.command("build")
+def build_command(
+    names: Names = None,
+    root: Root = Path("."),
+    solved: Annotated[
+        Path | None, typer.Option(help="Also write the solved notebooks to this folder, to run and read.")
+    ] = None,
+) -> None:
+    """Build notebooks/ from solutions/.
+
+    Examples: `course build`, `course build 01_ngrams --solved build/solved`
+    """
+    from autograder.build import build, open_course, write_solved
+
+    course = open_course(root)
+    with progress_bar("building") as (bar, task):
+        bar.update(task, total=len(course.names(names)))
+        built = build(course, names, progress=lambda name: bar.advance(task))
+    for notebook in built:
+        print(
+            f"{notebook.path}: {notebook.cells} cells, {notebook.points:g} points, "
+            f"{notebook.minutes:g} minutes" + ("" if notebook.changed else " (unchanged)")
+        )
+    if solved:
+        for path in write_solved(course, solved, names):
+            print(f"{path}: solved, for your eyes only")
+
+
+@app.callback()
+def _course() -> None:
+    """Build, check, publish and grade a course of self-grading notebooks."""
+
+
+if __name__ == "__main__":
+    main()
