@@ -1,0 +1,41 @@
+# Each target is one line that calls a program. The first use of a target installs what it needs into .venv.
+SHELL := /bin/bash
+BIN := .venv/bin
+SOURCES := helpers/pyproject.toml autograder/pyproject.toml constraints.txt tools/install.sh
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab check build bench site clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+demo: .venv/installed ## install, build the course, grade a made-up class, print the gradebook
+	@course demo --dir build/demo
+
+test: .venv/installed-test ## install and run everything: release gate, variants, mutants, all tests
+	@tools/test.sh
+
+lab: .venv/installed ## open JupyterLab on notebooks/
+	@jupyter lab --notebook-dir=notebooks
+
+check: .venv/installed-test ## the developer's quick one: lint, format, types, quick tests, gate of what changed
+	@tools/check.sh
+
+build: .venv/installed ## make notebooks/ from solutions/
+	@course build
+
+bench: ## measure the grading engine
+	@echo "The benchmark comes with the warm, parallel engine; there is nothing to measure yet."
+
+site: ## build the web site from docs/
+	@echo "The web site comes later; until then read docs/ and README.md."
+
+clean: ## remove .venv and build/
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/installed: $(SOURCES)
+	@tools/install.sh && touch $@
+
+.venv/installed-test: $(SOURCES)
+	@tools/install.sh test && touch .venv/installed $@
