@@ -151,7 +151,7 @@ def test_colab_keeps_its_versions() -> None:
         name = canonicalize_name(requirement.name)
         if name in COLAB:
             assert COLAB[name] in requirement.specifier, (
-                f"helpers asks for {requirement}, Colab has {COLAB[name]}: pip would replace it in a live kernel"
+                f"helpers asks for {requirement}, Colab has {COLAB[name]}: pip would change a live kernel"
             )
     assert "3.13.0" in SpecifierSet(project("helpers")["requires-python"])
 
