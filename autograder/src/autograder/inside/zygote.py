@@ -1,0 +1,226 @@
+"""The warm process: imports what hand-ins need, then forks once per hand-in. It never runs a line of a student's code.
+
+    grader --control socket--> warm process --fork--> keeper (pid 1 of the hand-in's own namespaces) --fork--> student
+    grader <------------- lifeline ------------------> keeper        ends everything when the grader lets go
+    grader <------------- frames --------------------> student       session.py
+
+The keeper watches memory and the number of processes, reaps, and says how the student's process ended.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from autograder.inside import isolation
+
+TICK_SECONDS = 0.05
+
+
+def main(control_fd: int) -> None:
+    """Warm up as told by the first message on the control socket, then fork for each further one until it closes."""
+    control = socket.socket(fileno=control_fd)
+    settings = json.loads(control.recv(1 << 16))
+    if settings["drop_to"] is not None:
+        isolation.mount("proc", "/proc", "proc", 14)
+        isolation.become(*settings["drop_to"])
+    isolation.bear_orphans()
+    notes = warm_up(settings["modules"])
+    threads = len(os.listdir("/proc/self/task"))
+    control.send(json.dumps({"ready": threads == 1, "threads": threads, "notes": notes, "memory_kb": _anonymous_kb("self")}).encode())
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    while True:
+        poller.poll(200)
+        _reap()
+        try:
+            message, fds, _, _ = socket.recv_fds(control, 1 << 16, 4, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            continue
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            _job(json.loads(message), fds, nested=settings["nested"])
+        for fd in fds:
+            os.close(fd)
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def warm_up(modules: list[str]) -> list[str]:
+    """Import what hand-ins will import and do the slow first steps of torch and matplotlib. Returns what could not be done."""
+    os.chdir("/tmp")
+    notes = []
+    for name in [*modules, "autograder.inside.session"]:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            notes.append(f"{name} could not be imported in the sandbox: {type(error).__name__}: {error}")
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
+        weight = torch.nn.Parameter(torch.ones(2))
+        for kind in (torch.optim.SGD, torch.optim.AdamW):
+            weight.sum().backward()
+            kind([weight], lr=0.1).step()
+    if "matplotlib.pyplot" in sys.modules:
+        from matplotlib import pyplot
+
+        pyplot.switch_backend("agg")
+        figure = pyplot.figure()
+        figure.add_subplot().plot([0, 1])
+        figure.canvas.draw()
+        pyplot.close(figure)
+    if "autograder.inside.session" in sys.modules:
+        sys.modules["autograder.inside.session"].prepare()
+    gc.collect()
+    gc.freeze()
+    return notes
+
+
+def _job(job: dict[str, Any], fds: list[int], nested: bool) -> None:
+    """Build the walls, become the keeper, start the student's process. Never returns."""
+    lifeline = socket.socket(fileno=fds[0])
+    status = 1
+    try:
+        if nested:
+            isolation.enter_namespaces()
+            if os.fork():
+                os._exit(0)
+        notes = []
+        if nested and not isolation.mount_private(int(job["limits"]["disk_mb"])):
+            notes.append("no fresh /proc")
+        status = _keep(lifeline, fds[1:], job, notes)
+    except BaseException as error:
+        _tell(lifeline, {"failure": f"{type(error).__name__}: {error}"})
+    finally:
+        os._exit(status)
+
+
+def _tell(lifeline: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        lifeline.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+    except OSError:
+        pass
+
+
+def _keep(lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: list[str]) -> int:
+    """The keeper: returns when the grader lets go of the lifeline, a limit of the whole hand-in is passed, or nothing is left."""
+    wake_out, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    student = os.fork()
+    if student == 0:
+        lifeline.close()
+        _student(fds, job)
+    isolation.hide_memory()
+    for fd in fds:
+        os.close(fd)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+    _tell(lifeline, {"started": student, "notes": notes})
+    poller = select.poll()
+    poller.register(lifeline, select.POLLIN)
+    poller.register(wake_out, select.POLLIN)
+    baseline = _anonymous_kb("self")
+    next_look = 0.0
+    while True:
+        events = dict(poller.poll(TICK_SECONDS * 1000))
+        if wake_out in events:
+            os.read(wake_out, 4096)
+            if not _report_ends(lifeline):
+                return 0
+        if lifeline.fileno() in events:
+            order = lifeline.recv(1)
+            if not order:
+                return 0
+            try:
+                os.kill(student, signal.SIGINT if order == b"i" else signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if time.monotonic() >= next_look:
+            next_look = time.monotonic() + TICK_SECONDS
+            broken = _over_limit(job["limits"], baseline)
+            if broken:
+                _tell(lifeline, {"limit": broken})
+                return 0
+
+
+def _report_ends(lifeline: socket.socket) -> bool:
+    """Tell the grader which processes ended and how. False when none is left."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if not pid:
+            return True
+        _tell(lifeline, {"ended": pid, "code": os.waitstatus_to_exitcode(status)})
+
+
+def _anonymous_kb(pid: str) -> int:
+    total = 0
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith(("RssAnon", "RssShmem")):
+                    total += int(line.split()[1])
+    except OSError:
+        pass
+    return total
+
+
+def _over_limit(limits: dict[str, Any], baseline: int) -> str:
+    """Which limit of the whole hand-in is passed, if any. Memory shared with the warm process is not counted."""
+    pids = [p for p in os.listdir("/proc") if p.isdigit() and p != "1"]
+    if len(pids) > int(limits["processes"]):
+        return "processes"
+    used = sum(max(0, _anonymous_kb(pid) - baseline) for pid in pids)
+    return "memory" if used > int(limits["memory_mb"]) << 10 else ""
+
+
+def _student(fds: list[int], job: dict[str, Any]) -> None:
+    """The student's process: own output pipes, no other descriptor, no privilege. Never returns."""
+    status = 1
+    try:
+        frames, out, err = fds
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        frames = os.dup2(frames, 3, inheritable=False)
+        os.closerange(4, 65536)
+        for folder in ("/tmp/work", "/tmp/home"):
+            os.makedirs(folder, exist_ok=True)
+        os.chdir("/tmp/work")
+        os.setsid()
+        if os.path.exists("/proc/self/oom_score_adj"):
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("1000")
+        isolation.limit_resources(job["limits"])
+        isolation.drop_privileges()
+        isolation.filter_system_calls()
+        from autograder.inside import session
+
+        session.serve(socket.socket(fileno=frames), job)
+        status = 0
+    except BaseException as error:
+        os.write(2, f"the sandbox could not start: {type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(status)

@@ -1,0 +1,81 @@
+"""Which names a cell defines at its top level and which it takes from elsewhere, found without running it."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import symtable
+from functools import lru_cache
+
+_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "get_ipython", "display"}
+
+
+@lru_cache(maxsize=4096)
+def plain_python(source: str) -> str:
+    """The cell as IPython would hand it to Python: magics and shell lines become function calls."""
+    if not any(line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?") for line in source.splitlines()):
+        return source
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager().transform_cell(source)
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, or None if it is not Python."""
+    try:
+        return ast.parse(plain_python(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def bound_names(source: str) -> frozenset[str]:
+    """Names that running the cell binds in the notebook's namespace."""
+    table = _table(source)
+    if table is None:
+        return frozenset()
+    names = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    for scope in _scopes(table):
+        names |= {s.get_name() for s in scope.get_symbols() if s.is_declared_global() and s.is_assigned()}
+    return frozenset(names)
+
+
+@lru_cache(maxsize=4096)
+def read_names(source: str) -> frozenset[str]:
+    """Names that the cell looks up in the notebook's namespace, builtins left out (unless the cell binds them itself)."""
+    table = _table(source)
+    if table is None:
+        return frozenset()
+    names = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+    for scope in _scopes(table):
+        names |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
+    return frozenset(names - _BUILTINS)
+
+
+@lru_cache(maxsize=4096)
+def free_names(source: str) -> frozenset[str]:
+    """Names that the cell reads and does not bind itself."""
+    return read_names(source) - bound_names(source)
+
+
+def defined_function(source: str) -> tuple[str, ...]:
+    """The functions and classes that the cell defines at its top level, in order."""
+    tree = parse(source)
+    if tree is None:
+        return ()
+    return tuple(n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
+
+
+def _table(source: str) -> symtable.SymbolTable | None:
+    try:
+        return symtable.symtable(plain_python(source), "<cell>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _scopes(table: symtable.SymbolTable) -> list[symtable.SymbolTable]:
+    found = []
+    for child in table.get_children():
+        found.append(child)
+        found += _scopes(child)
+    return found
