@@ -57,7 +57,7 @@ class Course:
     notebooks: NotebookSettings
 
     def names(self, wanted: list[str] | None = None) -> list[str]:
-        """The notebooks to work on: those named, or all of course.toml. Raises CourseError for unknown ones."""
+        """The notebooks to work on: those named, or all of course.toml. Raises CourseError otherwise."""
         if wanted:
             return [self.settings.assignment(Path(name).stem).name for name in wanted]
         names = [assignment.name for assignment in self.settings.assignments]
@@ -215,7 +215,7 @@ def _nextword(cell: SourceCell) -> dict[str, Any]:
 def _question_cells(cell: SourceCell) -> list[NotebookNode]:
     """The question, locked, with its mark scheme; then the cell for the answer, graded by hand.
 
-    nbgrader stores the locked cell before it clears the mark scheme, so formgrader shows it to whoever grades.
+    nbgrader stores the locked cell before it clears the mark scheme, so formgrader shows it.
     """
     question_id = f"question_{cell.name}"
     question = new_markdown_cell(

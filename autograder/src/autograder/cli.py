@@ -87,6 +87,23 @@ def build_command(
             print(f"{path}: solved, for your eyes only")
 
 
+@app.command("publish")
+def publish_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where students get their files from.")],
+    names: Names = None,
+    root: Root = Path("."),
+) -> None:
+    """Write what students get to DIR: notebooks, helpers, README; no solution, hidden test or variant.
+
+    Example: `course publish ../course-students 00_start_here 01_ngrams`
+    """
+    from autograder.build import open_course
+    from autograder.publish import publish
+
+    published = publish(open_course(root), folder, names)
+    print(f"{published.folder}: {published.files} files, notebooks {', '.join(published.notebooks)}")
+
+
 @app.callback()
 def _course() -> None:
     """Build, check, publish and grade a course of self-grading notebooks."""
