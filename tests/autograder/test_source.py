@@ -116,6 +116,12 @@ def test_same_heading_in_two_sections_gives_two_ids() -> None:
     assert parse(text).cells[-2].id == "experiment-two-idea"
 
 
+def test_ids_ignore_the_numbers_of_headings() -> None:
+    ids = [cell.id for cell in parse(GOOD.replace("## The metric", "## Exercise 3: The metric")).cells]
+    assert ids == [cell.id for cell in parse(GOOD.replace("## The metric", "## 2.1 The metric")).cells]
+    assert "prose-the-metric" in ids
+
+
 def test_ids_are_valid_for_nbformat() -> None:
     text = GOOD.replace(
         "## The metric", "## Überlänge & *sehr* lange Überschriften, die niemand so schreiben würde?"

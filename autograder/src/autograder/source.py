@@ -26,6 +26,7 @@ KNOWN_SETTINGS: dict[str, set[str]] = {
 MARKERS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
 _PLAIN_ROLES = ("setup", "experiment", "submit")
 _QUESTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
+_NUMBERING = re.compile(r"^(?:exercise|question|experiment|section|part)?\s*\d[\d.]*\s*[.:)·-]*\s*")
 _CELL_LINE = re.compile(r"#\s*%%")
 _JUPYTEXT_NOISE = {"title", "lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_depth"}
 
@@ -209,7 +210,8 @@ class _IdMaker:
 
 
 def _slug(text: str) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+    unnumbered = _NUMBERING.sub("", text.lower())  # a new section must not rename the later ones
+    words = re.sub(r"[^a-z0-9]+", "-", unnumbered).strip("-") or "section"
     return words if len(words) <= 24 else words[:24].rsplit("-", 1)[0]
 
 
