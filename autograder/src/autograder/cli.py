@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from autograder.errors import CourseError
 
@@ -48,6 +51,22 @@ def main() -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], good: Sequence[bool]) -> None:
+    """Print a table; rows that are not good stand out."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for cells, fine in zip(rows, good, strict=True):
+        table.add_row(*map(escape, cells), style="" if fine else "bold red")
+    console.print(table)
+
+
+def fail_if(count: int, what: str) -> None:
+    """End with status 1 and one line on standard error when something was found."""
+    if count:
+        print(f"error: {count} {what}.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @contextmanager
@@ -102,6 +121,30 @@ def publish_command(
 
     published = publish(open_course(root), folder, names)
     print(f"{published.folder}: {published.files} files, notebooks {', '.join(published.notebooks)}")
+
+
+@app.command("variants")
+def variants_command(names: Names = None, root: Root = Path("."), as_json: Json = False) -> None:
+    """Grade every declared right and wrong answer; fail if a test treats one of them otherwise.
+
+    Examples: `course variants 01_ngrams`, `course variants --json`
+    """
+    from autograder.build import open_course
+    from autograder.variants import run_variants
+
+    rows = []
+    with progress_bar("grading variants") as (bar, task):
+        for total, row in run_variants(open_course(root), names):
+            rows.append(row)
+            bar.update(task, total=total, completed=len(rows))
+    if as_json:
+        print_json([row.to_json() for row in rows])
+    else:
+        columns = ("notebook", "exercise", "variant", "kind", "expected", "got", "hint", "note")
+        print_table(
+            columns, [[str(row.to_json()[c]) for c in columns] for row in rows], [row.ok for row in rows]
+        )
+    fail_if(sum(not row.ok for row in rows), "of the variants were not treated as declared")
 
 
 @app.callback()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
-from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder.errors import CourseError
+from autograder.names import plain_python
 
 # What a cell may be, with the settings that its marker line takes.
 KNOWN_SETTINGS: dict[str, set[str]] = {
@@ -104,16 +104,9 @@ def is_marker(line: str) -> bool:
     return any(f"{edge} {marker}" in line for edge in ("BEGIN", "END") for marker in MARKERS)
 
 
-def python_of_cell(source: str) -> str:
-    """The cell as plain Python: IPython's magics become calls, line numbers stay."""
-    if re.search(r"^\s*[%!?]|^\s*\w[\w, ]*=\s*[%!]", source, re.MULTILINE):
-        return str(TransformerManager().transform_cell(source))
-    return source
-
-
 def parse_cell(source: str) -> ast.Module:
     """The syntax tree of a code cell, IPython's magics allowed. Raises SyntaxError."""
-    return ast.parse(python_of_cell(source))
+    return ast.parse(plain_python(source))
 
 
 def headings(markdown: str) -> list[tuple[int, str]]:
