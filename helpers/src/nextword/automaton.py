@@ -175,13 +175,13 @@ class Automaton:
     def sample(self, entry: Entry, generator: random.Random) -> list[str]:
         """Return one sentence, without its end symbol."""
         words: list[str] = []
-        state = _draw([s for s, _ in entry], list(accumulate(p for _, p in entry)), generator)
+        state = draw([s for s, _ in entry], list(accumulate(p for _, p in entry)), generator)
         while True:
-            word = _draw(*self._draw_word[self._slot_list[state]], generator)
+            word = draw(*self._draw_word[self._slot_list[state]], generator)
             if word == self.end:
                 return words
             words.append(word)
-            state = _draw(*self._draw_next[state], generator)
+            state = draw(*self._draw_next[state], generator)
 
     def begin(self, entries: Sequence[Entry]) -> Belief:
         """Return the belief before the first word, one row per entry."""
@@ -264,7 +264,7 @@ class Automaton:
         return np.where((self._keys[place] == keys) & (words >= 0), self._key_weights[place], 0.0)
 
 
-def _draw(values: Sequence, cumulative: list[float], generator: random.Random):
+def draw(values: Sequence, cumulative: list[float], generator: random.Random):
     if len(values) == 1:
         return values[0]
     return values[min(bisect_right(cumulative, generator.random() * cumulative[-1]), len(values) - 1)]

@@ -1,23 +1,362 @@
-"""The sentences of the village, as fragments of a finite-state source."""
+"""The sentences of the village, as fragments of a finite-state source.
 
-from nextword.automaton import Fragment, choice, emit, maybe, seq
+A topic has its own people, verbs, things, places and adjectives; a thing has favourite adjectives and places in its
+topic. Sentences of several kinds are mixed, each planting a structure that a model can find again. What must agree (a
+number, a gender, a tense, the end of a log) is chosen early in a sentence and stays hidden until it shows.
+"""
 
-TOPICS = {
-    "farm": ("farmer shepherd", "cow horse hen sheep", "fed washed counted", "barn field"),
-    "kitchen": ("cook baker", "soup loaf pie cake", "made tasted served", "kitchen cellar"),
-}
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from nextword import village_words as words
+from nextword.automaton import NOTHING, Choice, Fragment, choice, emit, maybe, seq
+
+ERAS = ("old", "new")
+TONES = ("neutral", "positive", "negative")
+GENDERS = {"female": 4.0, "male": 4.0, "plural": 3.0}
+HIS = {"male": "his", "female": "her", "plural": "their"}
+
+# How many words can stand between two that agree, as the blocks of words that make the length up.
+FILLERS: dict[int, tuple[int, ...]] = {
+    0: (), 1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (5,), 6: (3, 3), 7: (3, 4), 8: (4, 4), 9: (5, 4), 10: (3, 3, 4),
+    11: (3, 4, 4), 12: (4, 4, 4),
+}  # fmt: skip
+SIDES = (("the that his", "near behind"), ("this one her", "beside past"))  # the neighbours of the two synonyms
 
 
-def sentences() -> dict[tuple[str, str], Fragment]:
-    made: dict[tuple[str, str], Fragment] = {}
-    for topic, (people, things, verbs, places) in TOPICS.items():
-        made[topic, "neutral"] = seq(
-            "the",
-            maybe(0.3, emit("old young tall")),
-            emit(people),
-            emit(verbs),
-            choice((2, "the"), (1, "a")),
-            emit(things),
-            maybe(0.4, seq("in the", emit(places))),
+def falling(items: Iterable[str], offset: float = 1.0) -> dict[str, float]:
+    """Return weights for a list from common to rare: the item at place r (from 0) weighs 1 / (r + 1 + offset)."""
+    return {item: 1 / (place + 1 + offset) for place, item in enumerate(items)}
+
+
+def one_of(items: str | Iterable[str], offset: float = 1.0) -> Fragment:
+    """Return a fragment that is one of the words, the first most often."""
+    return emit(falling(items.split() if isinstance(items, str) else items, offset))
+
+
+def phrases(text: str) -> Choice:
+    """Return a fragment that is one of the phrases of a list with semicolons, the first most often."""
+    return choice(*((1 / (place + 2), phrase) for place, phrase in enumerate(text.split(";"))))
+
+
+def table(text: str) -> dict[str, str]:
+    """Read `head: rest` lines."""
+    return dict(line.strip().split(": ", 1) for line in text.strip().splitlines())
+
+
+def a_or_an(options: dict[str, float], after: Fragment = NOTHING) -> Fragment:
+    """Return "a" or "an", as the sound asks, then one of the words, then what comes after it."""
+    groups = {"an": {}, "a": {}}  # type: dict[str, dict[str, float]]
+    for word, weight in options.items():
+        groups["an" if word[0] in "aeiou" else "a"][word] = weight
+    return choice(
+        *((sum(group.values()), seq(article, emit(group), after)) for article, group in groups.items() if group)
+    )
+
+
+@lru_cache(maxsize=None)
+def filler(length: int) -> Fragment:
+    """Return exactly `length` words (0 to 12) that may stand between a noun and what agrees with it."""
+    return seq(*(_block(size) for size in FILLERS[length]))
+
+
+@lru_cache(maxsize=None)
+def _block(size: int) -> Fragment:
+    if size == 1:
+        return one_of("here there")
+    if size == 2:
+        return phrases("over there;up here;down there")
+    if size == 5:
+        when = seq(one_of("last this"), one_of("week month year"))
+        return seq("that", emit(_cast(0)), one_of("saw liked moved wanted left"), when)
+    things = [form for thing in words.THINGS.split() for form in (thing, words.plural(thing))]
+    adjective = NOTHING if size == 3 else one_of(words.THING_ADJECTIVES, 3)
+    return choice(
+        (1, seq(one_of("near behind beside under above"), "the", adjective, emit(dict.fromkeys(things, 1.0)))),
+        (1, seq(one_of("in near behind below"), "the", adjective, one_of(words.ROOMS, 3))),
+    )
+
+
+def fillers() -> Choice:
+    """Return a filler of any length, short ones more often."""
+    return choice(*((1 / (length + 4), filler(length)) for length in FILLERS))
+
+
+def _cast(turn: int, gender: str = "both") -> dict[str, float]:
+    """Return the names of a topic's people with weights; every topic has other stars."""
+    cast: dict[str, float] = {}
+    for kind, names in (("female", words.FEMALE_NAMES.split()), ("male", words.MALE_NAMES.split())):
+        if gender in (kind, "both"):
+            shift = turn * 5 % len(names)
+            cast |= falling(names[shift:] + names[:shift], 1.5)
+    return cast
+
+
+def check_log(cue: str, between: Fragment) -> Fragment:
+    """Return a sentence about a log; its last words depend on what the log is about: "... ran", "... ran down"."""
+    ending = words.LOGS[cue]
+    return choice(
+        (3, seq(maybe(0.2, "please"), one_of("check read open"), log_prefix(cue, between), ending)),
+        (1, seq(emit(_cast(0)), one_of("checked opened"), log_prefix(cue, between), ending)),
+        (1, seq("the", cue, between, "ran", ending)),
+    )
+
+
+def log_prefix(cue: str, between: Fragment) -> Fragment:
+    """Return the middle of a sentence about a log, from its article to "ran"."""
+    return seq("the", cue, "log", between, "and see whether it ran")
+
+
+def number_agreement(noun: str, verb: str, between: Fragment) -> Fragment:
+    """Return "the key ... was ready": a noun, what stands between, and a verb in the noun's number."""
+    return seq("the", noun, between, verb, maybe(0.3, one_of("still already never")), one_of(words.STATES))
+
+
+class _Topic:
+    """The sentences of one topic in one era."""
+
+    def __init__(self, name: str, era: str) -> None:
+        topic = words.TOPICS[name]
+        self.turn = list(words.TOPICS).index(name)
+        self.people = topic.people.split()
+        self.adjectives = topic.adjectives.split()
+        self.places = [place.split(":") for place in topic.places.split()]
+        self.frames = {verb: things.split() for verb, things in table(topic.frames).items()}
+        for word, senses in table(words.CHANGED).items():
+            verb, home = senses.split(", ")[ERAS.index(era)].split()
+            if home == name:
+                # third in the list: common enough to be learned, whatever the topic
+                self.frames.setdefault(verb, []).insert(2, word)
+        weights: dict[str, float] = {}
+        for place, things in enumerate(self.frames.values()):
+            for thing, weight in falling(things).items():
+                weights[thing] = weights.get(thing, 0) + weight / (place + 4)
+        self.things = dict(sorted(weights.items(), key=lambda item: -item[1]))  # common to rare
+        self.turns = {thing: turn for turn, thing in enumerate(self.things)}
+        self.tails = choice((60, NOTHING), (25, self.place()), (15, phrases(words.TAILS)))
+        self._noun_phrases = {
+            (noun, gender): self.noun_phrase(noun, gender) for noun in self.things for gender in GENDERS
+        }
+
+    # what sentences are made of
+
+    def place(self, first: int = 0) -> Fragment:
+        """A place of the topic: the favourite is the one at `first`, then the next."""
+        first %= len(self.places)
+        order = self.places[first:] + self.places[:first]
+        return choice(
+            *((w, f"{where} the {room}") for w, (where, room) in zip((6, 3, 1, 1, 1, 1), order, strict=True))
         )
-    return made
+
+    def adjectives_of(self, thing: str) -> dict[str, float]:
+        """The topic's adjectives; a thing has two favourites among them."""
+        turn, n = self.turns[thing], len(self.adjectives)
+        favourites = {turn % n: 6.0, (turn + 1 + turn // n) % n: 3.0}
+        return {adjective: favourites.get(i, 0.2) for i, adjective in enumerate(self.adjectives)}
+
+    def noun_phrase(self, noun: str, gender: str) -> Fragment:
+        """A thing as an object, with what may follow it; `gender` is that of its owner."""
+        stem, adjective = noun.rstrip("~"), self.adjectives_of(noun)
+        behind = choice((58, NOTHING), (32, self.place(self.turns[noun])), (10, phrases(words.TAILS)))
+        singular = seq(maybe(0.3, emit(adjective)), stem, behind)
+        owned = (12, seq(HIS[gender], singular))
+        if noun.endswith("~"):
+            return choice((48, seq("the", singular)), (32, seq(one_of("some more"), singular)), owned)
+        one = choice(
+            (48, seq("the", singular)),
+            (9, a_or_an(adjective, seq(stem, behind))),
+            (19, a_or_an({stem: 1.0}, behind)),
+            (7, seq(one_of("this every that"), singular)),
+            owned,
+        )
+        if noun in words.CHANGED:
+            return one
+        several = seq(maybe(0.3, emit(adjective)), words.plural(stem), behind)
+        many = choice(
+            (30, seq("the", several)),
+            (18, seq(one_of(words.NUMBERS), several)),
+            (28, seq(one_of("some these many those"), several)),
+            (10, seq(HIS[gender], several)),
+        )
+        return choice((62, one), (38, many))
+
+    def subject(self, gender: str) -> Fragment:
+        """Who does it: a woman, a man, or several people."""
+        adjective = maybe(0.2, one_of(words.PERSON_ADJECTIVES, 3))
+        if gender == "plural":
+            people = one_of(map(words.plural, self.people))
+            names = seq(emit(_cast(self.turn)), "and", emit(_cast(self.turn + 1)))
+            return choice(
+                (4, seq("the", adjective, people)), (2, seq(one_of(words.NUMBERS), adjective, people)), (1, names)
+            )
+        return choice((5, emit(_cast(self.turn, gender))), (5, seq("the", adjective, one_of(self.people))))
+
+    # what they say
+
+    def deed(self, gender: str, inflect: Callable[[str], str]) -> Fragment:
+        """Someone does something to a thing: "the baker kneaded the dough on the stove"."""
+        done = (
+            (weight, seq(inflect(verb), self._object(verb, gender))) for verb, weight in falling(self.frames, 3).items()
+        )
+        return seq(self.subject(gender), choice(*done))
+
+    def _object(self, verb: str, gender: str) -> Fragment:
+        nouns = falling(self.frames[verb])
+        return choice(*((weight, self._noun_phrases[noun, gender]) for noun, weight in nouns.items()))
+
+    def deeds(self) -> Fragment:
+        """Deeds told, retold by others, and done again and again."""
+        told = choice(*((weight, self.deed(gender, words.past)) for gender, weight in GENDERS.items()))
+        present = {"plural": str, "male": words.third_person, "female": words.third_person}
+        habits = choice(*((weight, self.deed(gender, present[gender])) for gender, weight in GENDERS.items()))
+        return choice(
+            (55, told),
+            (10, seq(phrases(words.PAST_TIMES), told)),
+            (10, seq(emit(_cast(self.turn)), one_of("said thought heard knew"), "that", told)),
+            (15, seq(phrases(words.PRESENT_TIMES), habits)),
+            (10, habits),
+        )
+
+    def doings(self, verbs: str = words.DOINGS, adverbs: str = words.ADVERBS) -> Fragment:
+        """Someone is somewhere: "two sailors waited on the deck"."""
+        who = choice(*((weight, self.subject(gender)) for gender, weight in GENDERS.items()))
+        return seq(who, one_of(map(words.past, verbs.split()), 2), maybe(0.3, one_of(adverbs, 2)), self.tails)
+
+    def descriptions(self) -> Fragment:
+        """A thing is as its favourite adjective says, or more so than another, or most of all."""
+        options = []
+        for noun, weight in falling(self.things, 3).items():
+            stem, adjectives = noun.rstrip("~"), self.adjectives_of(noun)
+            more = {words.comparative(a): w for a, w in adjectives.items()}
+            most = {words.superlative(a): w for a, w in adjectives.items()}
+            where = maybe(0.3, self.place(self.turns[noun]))
+            others = one_of([other.rstrip("~") for other in self.things if other not in (noun, *words.CHANGED)], 3)
+            options += [
+                (2 * weight, seq("the", stem, where, one_of("was is"), one_of("very too so rather"), emit(adjectives))),
+                (
+                    2 * weight,
+                    seq("the", stem, one_of("was is"), maybe(0.5, one_of("much far even")), emit(more), "than the", others),
+                ),
+                (1 * weight, seq(one_of("this my that"), stem, "is the", emit(most), phrases("of all;in town;by far"))),
+            ]
+            if not noun.endswith("~") and noun not in words.CHANGED:
+                very = seq(one_of("very too so rather"), emit(adjectives))
+                options.append((2 * weight, seq("the", words.plural(stem), where, one_of("were are"), very)))
+        return choice(*options)
+
+    def opinions(self, tone: str) -> Fragment:
+        """What people think, in a good tone or a bad one."""
+        good = tone == "positive"
+        adjectives = falling((words.GOOD if good else words.BAD).split(), 3)
+        verbs = (words.GOOD_VERBS if good else words.BAD_VERBS).split()
+        doings = words.GOOD_DOINGS if good else words.BAD_DOINGS
+        adverbs = words.GOOD_ADVERBS if good else words.BAD_ADVERBS
+        nouns = {noun: weight for noun, weight in falling(self.things, 3).items() if not noun.endswith("~")}
+        stems = emit({noun: weight for noun, weight in nouns.items() if noun not in words.CHANGED})
+        plurals = emit({words.plural(noun): weight for noun, weight in nouns.items() if noun not in words.CHANGED})
+        how = seq(maybe(0.4, one_of("very so really simply")), emit(adjectives))
+        return choice(
+            (3, seq("the", stems, maybe(0.3, self.place()), one_of("was is"), how)),
+            (2, seq("the", plurals, one_of("were are"), how)),
+            (2, seq("what", a_or_an(adjectives, stems))),
+            (3, seq(emit(_cast(self.turn)), one_of(map(words.past, verbs)), "the", choice((2, stems), (1, plurals)))),
+            (2, self.doings(doings, adverbs)),
+            (2, seq(self.subject("plural"), one_of(verbs), one_of("these those"), plurals)),
+        )
+
+    def sentences(self, tone: str) -> Fragment:
+        """All sentences of the topic in a tone."""
+        if tone != "neutral":
+            return self.opinions(tone)
+        return choice((54, self.deeds()), (9, self.doings()), (13, self.descriptions()), (24, _everywhere()))
+
+
+def couple(he: str, she: str, deeds: list[tuple[str, str]]) -> Fragment:
+    """Return what a man and a woman of one standing do: the same, but for the pronouns."""
+    options = []
+    for noun, partner, his, pronoun, self_, wear in (
+        (he, she, "his", "he", "himself", "beard moustache collar waistcoat"),
+        (she, he, "her", "she", "herself", "gown bonnet skirt bracelet"),
+    ):
+        thing = choice(
+            *((weight, seq(words.past(verb), his, item.rstrip("~"))) for (verb, item), weight in zip(deeds, (3, 2), strict=True))
+        )
+        why = seq(one_of("because when although"), pronoun, "was", one_of(words.PERSON_ADJECTIVES, 3))
+        looks = choice(
+            (2, seq("looked at", self_, "in the pool")),
+            (2, seq("straightened", his, one_of(wear))),
+            (1, seq("waited for the", partner)),
+        )
+        who = seq(one_of("the the this"), maybe(0.2, one_of(words.PERSON_ADJECTIVES, 3)), noun)
+        options += [(5, seq(who, thing, choice((1, NOTHING), (2, why)))), (3, seq(who, looks, maybe(0.4, why)))]
+    return choice(*options)
+
+
+def country(name: str, details: list[str]) -> Fragment:
+    """Return what is said of a country and its capital: the same river and goods, but a border here and a mayor there."""
+    capital, river, *goods = details
+    export = seq(one_of("sells exports needs stores"), one_of(goods, 2))
+    return choice(
+        (2, seq(capital, "is the capital of", name)),
+        (4, seq("the", one_of("mayor cathedral suburbs tramway"), "of", capital, export)),
+        (4, seq("the", one_of("border provinces countryside army"), "of", name, export)),
+        (2, seq("the", river, "flows past the walls of", capital)),
+        (2, seq("the", river, "rises in the highlands of", name)),
+        (2, seq(emit(_cast(3)), "brought", one_of(goods, 2), "from", choice((1, capital), (1, name)))),
+    )
+
+
+def animal(adult: str, young: str, sound: str, home: str) -> Fragment:
+    """Return what is said of an animal and its young: the same voice and home, but the one is grown and the other small."""
+    voice = words.past(sound)
+    near = seq(one_of("in beside"), "the", home)
+    return choice(
+        (4, seq("the", one_of("grown strong fierce"), adult, voice, maybe(0.7, near))),
+        (4, seq("the", one_of("little tiny newborn"), young, voice, maybe(0.7, near))),
+        (3, seq("the", adult, one_of("guarded protected"), "its young", near)),
+        (3, seq("the", young, one_of("followed missed"), "its mother", near)),
+        (1, seq("the", adult, "licked the", young)),
+    )
+
+
+def synonyms(pair: list[str], verbs: list[str], places: list[str]) -> Fragment:
+    """Return what is done to a thing that has two names, each with neighbours of its own."""
+    who = choice((2, emit(_cast(5))), (1, seq("the", one_of("visitor stranger traveller"))))
+    return choice(
+        *(
+            (1, seq(who, one_of(map(words.past, verbs), 2), one_of(before), word, one_of(behind), "the", one_of(places, 2)))
+            for word, (before, behind) in zip(pair, SIDES, strict=True)
+        )
+    )
+
+
+@lru_cache(maxsize=None)
+def _everywhere() -> Fragment:
+    """The sentences that belong to no topic."""
+    couples = [
+        (head.split(), [tuple(deed.split(":")) for deed in deeds.split(", ")])
+        for head, deeds in table(words.COUPLES).items()
+    ]
+    between = fillers()
+    things = [
+        (weight, number_agreement(form, verb, between))
+        for thing, weight in falling(words.THINGS.split(), 3).items()
+        for form, verb in ((thing, "was"), (words.plural(thing), "were"))
+    ]
+    pairs = [(head.split(), *(part.split() for part in rest.split(", "))) for head, rest in table(words.SYNONYMS).items()]
+    return choice(
+        (6, choice(*((1 / (r + 6), couple(*pair, deeds)) for r, (pair, deeds) in enumerate(couples)))),
+        (4, choice(*((1 / (r + 6), country(c, d.split())) for r, (c, d) in enumerate(table(words.COUNTRIES).items())))),
+        (4, choice(*((1 / (r + 6), animal(*a.split(), *b.split())) for r, (a, b) in enumerate(table(words.ANIMALS).items())))),
+        (3, choice(*((1 / (r + 6), synonyms(*parts)) for r, parts in enumerate(pairs)))),
+        (4, choice(*((1, check_log(cue, between)) for cue in words.LOGS))),
+        (3, choice(*things)),
+    )
+
+
+def grammar(era: str) -> dict[tuple[str, str], Fragment]:
+    """Return the sentences of an era, for each (topic, tone)."""
+    topics = {name: _Topic(name, era) for name in words.TOPICS}
+    return {(name, tone): topic.sentences(tone) for name, topic in topics.items() for tone in TONES}
