@@ -1,0 +1,183 @@
+"""The sample class holds what it promises, and its dishonest members would win without the sandbox."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.build import Course, open_course
+from autograder.sample_class import HandIn, make_class
+from autograder.variants import WRONG, load_variants
+
+COURSE = """\
+[course]
+title = "Small"
+id = "small"
+repository = "someone/small"
+
+[limits]
+cell_seconds = 2
+submission_seconds = 20
+
+[[assignment]]
+name = "01_small"
+due = "2027-02-08T23:59:00+00:00"
+"""
+
+SOURCE = '''\
+# %% [markdown]
+# # Small
+
+# %% setup
+import math
+
+# %% exercise="half" minutes=1 difficulty=1
+def half(x: float) -> float:
+    """Half of x."""
+    ### BEGIN SOLUTION
+    return x / 2
+    ### END SOLUTION
+
+# %% test="half" points=2
+assert half(3.0) != 6.0, "That is twice x; divide."
+assert half(3.0) == 1.5, f"Half of 3 is 1.5, not {half(3.0)}."
+### BEGIN HIDDEN TESTS
+assert half(-5.0) == -2.5
+### END HIDDEN TESTS
+
+# %% exercise="root" minutes=1 difficulty=1
+def root(x: float) -> float:
+    """The square root of x."""
+    ### BEGIN SOLUTION
+    return math.sqrt(x)
+    ### END SOLUTION
+
+# %% test="root" points=3
+assert root(16.0) == 4.0, f"The root of 16 is 4, not {root(16.0)}. Did you halve it?"
+### BEGIN HIDDEN TESTS
+assert root(0.25) == 0.5
+### END HIDDEN TESTS
+
+# %% [markdown] question="why" points=1 minutes=1
+# Why?
+# ### BEGIN MARK SCHEME
+# Because.
+# ### END MARK SCHEME
+'''
+
+VARIANTS = """\
+from autograder.variants import right, wrong
+
+
+@right("half", why="multiplies")
+def times_half(x: float) -> float:
+    return x * 0.5
+
+
+@wrong("half", misconception="Doubles.", hint="twice x")
+def doubled(x: float) -> float:
+    return x * 2
+
+
+@wrong("half", misconception="Rounds down.", hint="1.5")
+def floored(x: float) -> float:
+    return x // 2
+
+
+@wrong("root", misconception="Halves.", hint="halve")
+def halved(x: float) -> float:
+    return x / 2
+"""
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    root = tmp_path_factory.mktemp("small")
+    (root / "solutions" / "variants").mkdir(parents=True)
+    (root / "course.toml").write_text(COURSE, encoding="utf-8")
+    (root / "solutions" / "01_small.py").write_text(SOURCE, encoding="utf-8")
+    (root / "solutions" / "variants" / "01_small.py").write_text(VARIANTS, encoding="utf-8")
+    return open_course(root)
+
+
+@pytest.fixture(scope="module")
+def hand_ins(course: Course) -> list[HandIn]:
+    return make_class(course, "01_small")
+
+
+def the_one(hand_ins: list[HandIn], words: str) -> HandIn:
+    found = [h for h in hand_ins if words in h.story]
+    assert len(found) == 1, [h.story for h in hand_ins]
+    return found[0]
+
+
+def run_cells(hand_in: HandIn) -> dict[str, Any]:
+    """The names that the hand-in's answers define in an ordinary, unguarded process."""
+    scope: dict[str, Any] = {}
+    for cell in hand_in.notebook.cells:
+        if cell.metadata.get("nextword", {}).get("role") in ("setup", "exercise"):
+            exec(cell.source, scope)
+    return scope
+
+
+def test_every_wrong_answer_is_handed_in_by_somebody(course: Course, hand_ins: list[HandIn]) -> None:
+    declared = load_variants(course, course.source("01_small"))
+    wanted = {(v.exercise, v.name) for v in declared.variants if v.kind == WRONG}
+    assert {(e, v.name) for h in hand_ins for e, v in h.wrong.items()} == wanted
+    doubling = next(h for h in hand_ins if "half" in h.wrong and h.wrong["half"].name == "doubled")
+    scope = run_cells(doubling)
+    assert scope["half"](3) == 6
+    assert scope["root"](16) == 8
+
+
+def test_students_are_different_people(hand_ins: list[HandIn]) -> None:
+    ids = [h.student.id for h in hand_ins]
+    assert len(set(ids)) == len(ids)
+    assert all(id.isascii() and id.islower() and " " not in id for id in ids)
+
+
+def test_what_each_special_hand_in_deserves(hand_ins: list[HandIn]) -> None:
+    assert the_one(hand_ins, "everything right").solved == {"half", "root"}
+    assert the_one(hand_ins, "untouched").solved == set()
+    assert the_one(hand_ins, "the first 1 of 2").solved == {"half"}
+    assert the_one(hand_ins, "loops").solved == {"half"}
+    assert the_one(hand_ins, "tries to read").solved == set()
+    assert run_cells(the_one(hand_ins, "other right"))["half"](5) == 2.5
+
+
+def test_late_means_after_the_due_date(course: Course, hand_ins: list[HandIn]) -> None:
+    due = course.settings.assignment("01_small").due
+    assert due is not None
+    assert [h.story for h in hand_ins if h.handed_in > due] == ["right, but a day late"]
+
+
+def test_the_thief_succeeds_where_nothing_guards_the_solutions(hand_ins: list[HandIn]) -> None:
+    scope = run_cells(the_one(hand_ins, "tries to read"))
+    assert scope["half"](3.0) == 1.5
+    assert scope["root"](16.0) == 4.0
+
+
+def test_colab_copy_has_what_colab_leaves_behind(hand_ins: list[HandIn], tmp_path: Path) -> None:
+    path = the_one(hand_ins, "Colab").write(tmp_path)
+    assert path.name == "Copy of 01_small.ipynb"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    assert "id" not in saved["cells"][0]
+    assert "state" not in saved["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]
+    code = [c["metadata"] for c in saved["cells"] if c["cell_type"] == "code"]
+    assert all(metadata["executionInfo"]["user"]["displayName"] for metadata in code)
+
+
+def test_deleted_test_is_gone_and_the_answers_stay(hand_ins: list[HandIn]) -> None:
+    ids = [c.id for c in the_one(hand_ins, "deleted").notebook.cells]
+    assert "test_root" not in ids
+    assert {"test_half", "half", "root"} <= set(ids)
+
+
+def test_hand_in_lies_where_nbgrader_looks(hand_ins: list[HandIn], tmp_path: Path) -> None:
+    late = the_one(hand_ins, "late")
+    assert late.write(tmp_path) == tmp_path / late.student.id / "01_small" / "01_small.ipynb"
+    stamp = (tmp_path / late.student.id / "01_small" / "timestamp.txt").read_text()
+    assert stamp == late.handed_in.strftime("%Y-%m-%d %H:%M:%S UTC\n")
