@@ -79,3 +79,14 @@ def _scopes(table: symtable.SymbolTable) -> list[symtable.SymbolTable]:
         found.append(child)
         found += _scopes(child)
     return found
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """Modules that the statements of a cell import, by their full names."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    return found

@@ -188,6 +188,7 @@ class Sandbox:
         self.hidden = list(hidden)
         self.nested = nested
         self.notes: list[str] = []
+        self.lost = False
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._log: Any = None
@@ -237,30 +238,35 @@ class Sandbox:
             text += piece
         return text.decode(errors="replace").strip()[-600:]
 
+    @property
+    def alive(self) -> bool:
+        """Whether the warm process runs. Only for the process that started it."""
+        return self._process is not None and self._process.poll() is None
+
+    def ensure(self) -> None:
+        """Start the warm process if there is none."""
+        if not self.alive:
+            self.close()
+            self.start()
+
     def open(self) -> Session:
-        """A fresh session: own namespaces, forked from the warm process."""
-        for attempt in (1, 2):
-            if self._process is None or self._process.poll() is not None:
-                self.close()
-                self.start()
-            pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET), socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)]
-            out, err = os.pipe(), os.pipe()
-            passed = [pairs[0][1].fileno(), pairs[1][1].fileno(), out[1], err[1]]
-            try:
-                assert self._control is not None
-                socket.send_fds(self._control, [json.dumps({"limits": dataclasses.asdict(self.limits)}).encode()], passed)
-            except OSError:
-                if attempt == 2:
-                    raise CourseError("The sandbox's warm process does not answer.", "Run: course doctor") from None
-                self.close()
-                continue
-            finally:
-                for pair in pairs:
-                    pair[1].close()
-                os.close(out[1])
-                os.close(err[1])
-            return Session(pairs[0][0], pairs[1][0], out[0], err[0], self)
-        raise AssertionError("unreachable")
+        """A fresh session: own namespaces, forked from the warm process. Raises CourseError when that does not answer."""
+        lifelines = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        frames = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        out, err = os.pipe(), os.pipe()
+        passed = [lifelines[1].fileno(), frames[1].fileno(), out[1], err[1]]
+        try:
+            if self._control is None:
+                raise OSError("not started")
+            socket.send_fds(self._control, [json.dumps({"limits": dataclasses.asdict(self.limits)}).encode()], passed)
+        except OSError as error:
+            raise CourseError(f"The sandbox's warm process does not answer ({error}).", "Run: course doctor") from None
+        finally:
+            lifelines[1].close()
+            frames[1].close()
+            os.close(out[1])
+            os.close(err[1])
+        return Session(lifelines[0], frames[0], out[0], err[0], self)
 
     def close(self) -> None:
         """End the warm process and everything that was forked from it."""
@@ -274,6 +280,7 @@ class Sandbox:
                 pass
             self._process.wait()
             self._process = None
+        self.lost = False
         if self._log is not None:
             os.close(self._log)
             self._log = None
@@ -484,8 +491,7 @@ class Session:
         self._lifeline.close()
         for fd in self._pipes:
             os.close(fd)
-        if not gone:
-            self.sandbox.close()  # the keeper does not answer: end everything, start anew for the next hand-in
+        self.sandbox.lost = self.sandbox.lost or not gone  # the keeper does not answer: the warm process must be ended
 
     def __enter__(self) -> Session:
         return self

@@ -1,0 +1,383 @@
+"""One hand-in from bytes to a result: rebuild, run, judge, explain.
+
+`grade_handin` is what a worker process calls. It keeps a warm sandbox, and forks a referee for each hand-in: what a test leaves behind in
+our own process is gone with it, and a fault in it costs one hand-in a verdict *internal*, not the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder import diagnosis
+from autograder.course_folder import LOCKED, MANUAL, SETUP, STUDENT, TEST, Assignment, AssignmentNotebook
+from autograder.errors import CourseError
+from autograder.intake import HandIn, Rebuilt, choose_notebook, rebuild
+from autograder.records import (
+    DIED,
+    FAILED,
+    INTERNAL,
+    MEMORY,
+    PASSED,
+    TIMEOUT,
+    UNREADABLE,
+    NotebookResult,
+    Result,
+    TestOutcome,
+    worst,
+)
+from autograder.referee import Referee
+from autograder.sandbox import ENVIRONMENT, Broken, CellRun, Peer, Sandbox, Session, StudentFault
+from autograder.settings import Limits
+
+RUN_ROLES = (SETUP, STUDENT, LOCKED)
+INTERNAL_MESSAGE = "The grader had a problem with this hand-in; your instructor was told."
+
+
+@dataclass(frozen=True)
+class Grading:
+    """All that decides a grade besides the hand-in: the assignment, the limits, the wrong answers that explain failures.
+
+    `hidden` are folders that the sandbox must not show even where a mounted folder holds them.
+    """
+
+    assignment: Assignment
+    limits: Limits = field(default_factory=Limits)
+    hidden: tuple[Path, ...] = ()
+    variants: dict[str, str] = field(default_factory=dict, repr=False)  # notebook -> text of its variants file
+    nested: bool = True
+
+    @property
+    def key(self) -> str:
+        digest = hashlib.sha256(self.assignment.version.encode())
+        digest.update(repr((sorted(dataclasses.asdict(self.limits).items()), sorted(self.variants.items()))).encode())
+        digest.update(repr((sys.version_info[:3], _versions())).encode())
+        return digest.hexdigest()
+
+    @property
+    def modules(self) -> list[str]:
+        """What both sides import before the first hand-in."""
+        found = set(self.assignment.modules) | {"numpy"}
+        if "nextword" in {m.split(".")[0] for m in found}:
+            found |= {"matplotlib.pyplot"}
+        if any(m.split(".")[0] == "matplotlib" for m in found):
+            found |= {"matplotlib.pyplot"}
+        return sorted(found)
+
+
+def _versions() -> list[tuple[str, str]]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name in ("numpy", "torch", "autograder", "nextword"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append((name, version(name)))
+    return found
+
+
+def handin_key(grading_key: str, handin: HandIn) -> str:
+    """A hash of everything that decides this hand-in's grade: same key, same grade."""
+    digest = hashlib.sha256(grading_key.encode())
+    for name, data in sorted(handin.files.items()):
+        digest.update(hashlib.sha256(name.encode() + b"\0" + data).digest())
+    return digest.hexdigest()
+
+
+class Worker:
+    """A process's share of the grading: a warm sandbox, and torch and friends imported for the referee too."""
+
+    def __init__(self, grading: Grading) -> None:
+        self.grading = grading
+        os.environ.update({k: v for k, v in ENVIRONMENT.items() if k.endswith("_THREADS")})
+        for name in grading.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
+        os.environ.update({k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")})
+        os.environ.setdefault("MPLBACKEND", "agg")
+        self.sandbox = Sandbox(grading.limits, grading.modules, grading.hidden, nested=grading.nested)
+
+    def grade(self, handin: HandIn) -> Result:
+        """The result of one hand-in. Never raises for what is in it."""
+        key = handin_key(self.grading.key, handin)
+        self.sandbox.ensure()
+        answer = _in_child(lambda: self._grade(handin, key), self._patience())
+        if answer is None:
+            self.sandbox.close()
+            return self._internal(handin, key, "the referee's process ended without an answer")
+        if answer["lost"] or not self.grading.nested:
+            self.sandbox.close()
+        if "fault" in answer:
+            return self._internal(handin, key, answer["fault"])
+        return Result.from_json(answer["result"])
+
+    def _patience(self) -> float:
+        tests = sum(len(n.tests) for n in self.grading.assignment.notebooks)
+        return 60 + 2 * len(self.grading.assignment.notebooks) * self.grading.limits.submission_seconds + tests * 2
+
+    def _grade(self, handin: HandIn, key: str) -> dict[str, Any]:
+        try:
+            notebooks = tuple(grade_notebook(self.grading, n, handin, self.sandbox) for n in self.grading.assignment.notebooks)
+            result = Result(handin.student, self.grading.assignment.name, notebooks, key, handin.timestamp)
+            return {"result": result.to_json(), "lost": self.sandbox.lost}
+        except Exception:
+            return {"fault": traceback.format_exc()[-3000:], "lost": True}
+
+    def _internal(self, handin: HandIn, key: str, why: str) -> Result:
+        notebooks = []
+        for notebook in self.grading.assignment.notebooks:
+            outcomes = tuple(TestOutcome(t.grade_id, 0.0, t.points, INTERNAL, INTERNAL_MESSAGE, note=why) for t in notebook.tests)
+            notebooks.append(NotebookResult(notebook.name, outcomes, problem=why, status=INTERNAL))
+        return Result(handin.student, self.grading.assignment.name, tuple(notebooks), key, handin.timestamp)
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+
+def _in_child(work: Any, patience: float) -> dict[str, Any] | None:
+    """Run `work` in a forked process; its JSON answer, or None if none came in time."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(read)
+            data = json.dumps(work()).encode()
+            with os.fdopen(write, "wb") as pipe:
+                pipe.write(data)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write)
+    chunks, deadline = [], time.monotonic() + patience
+    poller = select.poll()
+    poller.register(read, select.POLLIN)
+    try:
+        while poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            piece = os.read(read, 1 << 20)
+            if not piece:
+                break
+            chunks.append(piece)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(read)
+        os.waitpid(pid, 0)
+    try:
+        return dict(json.loads(b"".join(chunks)))
+    except ValueError:
+        return None
+
+
+_workers: dict[str, Worker] = {}
+
+
+def grade_handin(grading: Grading, handin: HandIn) -> dict[str, Any]:
+    """What an executor calls in a worker process: the result as plain data. Starts the process's warm sandbox on first use."""
+    key = grading.key
+    if key not in _workers:
+        while _workers:
+            _workers.popitem()[1].close()
+        _workers[key] = Worker(grading)
+    return _workers[key].grade(handin).to_json()
+
+
+def warm_up(grading: Grading) -> str:
+    """Start this process's sandbox; what stands in the way, as a sentence, or nothing."""
+    try:
+        _workers.setdefault(grading.key, Worker(grading)).sandbox.ensure()
+    except CourseError as error:
+        return str(error)
+    return ""
+
+
+def evaluate(grading: Grading, handin: HandIn) -> Result:
+    """Grade one hand-in in this process (no gradebook involved)."""
+    return Result.from_json(grade_handin(grading, handin))
+
+
+def grade_notebook(grading: Grading, notebook: AssignmentNotebook, handin: HandIn, sandbox: Sandbox) -> NotebookResult:
+    """Rebuild, run and judge one notebook of a hand-in."""
+    started = time.monotonic()
+    data, repairs = choose_notebook(handin, grading.assignment, notebook.name)
+    rebuilt = rebuild(notebook, data) if data is not None else rebuild(notebook, b"{}")
+    if data is None:
+        rebuilt.problem = repairs.pop()
+    repairs = [*handin.notes, *repairs, *rebuilt.repairs]
+    if rebuilt.problem:
+        return _unreadable(notebook, rebuilt, repairs, time.monotonic() - started)
+    files = {**{k: v for k, v in handin.files.items() if not k.endswith(".ipynb")}, **grading.assignment.files}
+    files = {name: data for name, data in files.items() if len(data) <= grading.limits.file_mb << 20}
+    with _scratch(grading.assignment.files):
+        runs, judged, limits_hit = _run_and_judge(grading, notebook, rebuilt, files, sandbox)
+    outcomes = tuple(judged)
+    status = worst([o.status for o in outcomes] or [PASSED])
+    if status in (FAILED, PASSED) and any(r.status in (TIMEOUT, MEMORY, DIED) for r in runs.values()):
+        status = worst([status, *(r.status for r in runs.values())])
+    return NotebookResult(
+        notebook=notebook.name,
+        outcomes=outcomes,
+        repairs=tuple(repairs),
+        limits_hit=tuple(dict.fromkeys(limits_hit)),
+        status=status,
+        seconds=round(time.monotonic() - started, 3),
+        rebuilt=_as_notebook(notebook, rebuilt, runs),
+    )
+
+
+def _run_and_judge(
+    grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, files: dict[str, bytes], sandbox: Sandbox
+) -> tuple[dict[int, CellRun], list[TestOutcome], list[str]]:
+    """First all cells of the student, with a snapshot of the process at each test; then the tests, each on its snapshot.
+
+    So no cell runs after a hidden test's inputs have been seen, and a crash keeps what was earned before it.
+    """
+    runs: dict[int, CellRun] = {}
+    snapshots: dict[str, Peer | None] = {}
+    threaded = False
+    with sandbox.open() as session:
+        _put(session, files)
+        gone = None
+        for index, cell in enumerate(rebuilt.cells):
+            if cell.kind != "code":
+                continue
+            role = cell.origin.role if cell.origin is not None else STUDENT
+            if role == TEST:
+                assert cell.origin is not None
+                snapshots[cell.origin.grade_id] = session.snapshot()
+                threaded = threaded or (snapshots[cell.origin.grade_id] is None and not session.main.closed)
+            elif (role in RUN_ROLES or role == MANUAL) and gone is None:
+                runs[index] = session.run_cell(cell.source)
+                if session.main.closed:
+                    gone = Broken(runs[index].status, (runs[index].error or {}).get("text", "ended"))
+        session.end_main()
+        if not threaded:
+            outcomes = _judge_all(grading, notebook, rebuilt, runs, lambda t: snapshots.get(t), gone, session)
+            return runs, outcomes, session.limits_hit
+    outcomes, hit = _judge_live(grading, notebook, rebuilt, runs, files, sandbox)
+    return runs, outcomes, hit
+
+
+def _put(session: Session, files: dict[str, bytes]) -> None:
+    with contextlib.suppress(StudentFault, Broken):
+        session.put_files(files)
+
+
+def _judge_all(grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun], peer_of: Any, gone: Any, session: Session) -> list[TestOutcome]:
+    referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
+    outcomes = []
+    explainer = diagnosis.Explainer(notebook, grading.variants.get(notebook.name, ""))
+    for index, cell in enumerate(rebuilt.cells):
+        origin = cell.origin
+        if origin is None or cell.kind != "code":
+            continue
+        if origin.role == SETUP:
+            referee.set_up(origin.source)
+        elif origin.role == TEST:
+            peer = peer_of(origin.grade_id)
+            outcome, calls = referee.judge(origin.grade_id, origin.source, origin.points, peer, gone)
+            if outcome.status not in (PASSED, INTERNAL):
+                found = explainer.misconception(calls)
+                outcome = _with_cause(dataclasses.replace(outcome, misconception=found), rebuilt, runs, index)
+            outcomes.append(outcome)
+            if peer is not None:
+                peer.close()
+    return outcomes
+
+
+def _with_cause(outcome: TestOutcome, rebuilt: Rebuilt, runs: dict[int, CellRun], test_index: int) -> TestOutcome:
+    """Add the error of the cell before a test, when the test failed because that cell did."""
+    for index in range(test_index - 1, -1, -1):
+        origin = rebuilt.cells[index].origin
+        if origin is not None and origin.role == TEST:
+            break
+        run = runs.get(index)
+        if run is None or run.error is None or "is not defined" not in outcome.message:
+            continue
+        where = f" ({run.error['where']})" if run.error["where"] else ""
+        cause = f"The cell before stopped with {run.error['type']}{where}: {run.error['text']}"
+        status = run.status if run.status != PASSED else outcome.status
+        return dataclasses.replace(outcome, message=f"{outcome.message}\n{cause}", status=status)
+    return outcome
+
+
+def _judge_live(
+    grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun], files: dict[str, bytes], sandbox: Sandbox
+) -> tuple[list[TestOutcome], list[str]]:
+    """For a process with threads, which can't be copied: run the cells once more, silently, and put the tests in between."""
+    referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
+    explainer = diagnosis.Explainer(notebook, grading.variants.get(notebook.name, ""))
+    outcomes = []
+    with sandbox.open() as session:
+        _put(session, files)
+        for index, cell in enumerate(rebuilt.cells):
+            if cell.kind != "code":
+                continue
+            origin = cell.origin
+            role = origin.role if origin is not None else STUDENT
+            if role == SETUP and origin is not None:
+                referee.set_up(origin.source)
+            if role in (*RUN_ROLES, MANUAL):
+                session.run_cell(cell.source)
+            elif role == TEST and origin is not None:
+                peer = None if session.main.closed else session.main
+                outcome, calls = referee.judge(origin.grade_id, origin.source, origin.points, peer, Broken(DIED, "had ended before this test"))
+                if outcome.status not in (PASSED, INTERNAL):
+                    outcome = _with_cause(dataclasses.replace(outcome, misconception=explainer.misconception(calls)), rebuilt, runs, index)
+                outcomes.append(outcome)
+        return outcomes, session.limits_hit
+
+
+@contextlib.contextmanager
+def _scratch(files: dict[str, bytes]) -> Any:
+    """A working folder for the referee's setup cells, with the assignment's own files."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory(prefix="referee-") as folder:
+        for name, data in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def _unreadable(notebook: AssignmentNotebook, rebuilt: Rebuilt, repairs: list[str], seconds: float) -> NotebookResult:
+    message = f"Your notebook could not be graded: {rebuilt.problem}. Hand it in again, or ask your instructor."
+    outcomes = tuple(TestOutcome(t.grade_id, 0.0, t.points, UNREADABLE, message) for t in notebook.tests)
+    return NotebookResult(
+        notebook.name, outcomes, tuple(repairs), problem=rebuilt.problem, status=UNREADABLE, seconds=round(seconds, 3), rebuilt=_as_notebook(notebook, rebuilt, {})
+    )
+
+
+def _as_notebook(notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun]) -> dict[str, Any]:
+    """The rebuilt notebook as plain data: for each cell its kind, source, the position of ours, and how it ran."""
+    positions = {id(c): i for i, c in enumerate(notebook.cells)}
+    cells = []
+    for index, cell in enumerate(rebuilt.cells):
+        run = runs.get(index)
+        cells.append(
+            {
+                "kind": cell.kind,
+                "source": cell.source,
+                "ours": positions[id(cell.origin)] if cell.origin is not None else None,
+                "run": dataclasses.asdict(run) if run is not None else None,
+            }
+        )
+    return {"cells": cells}
