@@ -12,13 +12,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,17 @@ def choice(*options: tuple[float, Fragment | str]) -> Choice:
 def maybe(probability: float, fragment: Fragment | str) -> Choice:
     """Return a fragment that is there with the given probability."""
     return choice((probability, fragment), (1 - probability, NOTHING))
+
+
+def draw_words(fragment: Fragment, generator: random.Random) -> list[str]:
+    """Return words drawn from a fragment."""
+    if isinstance(fragment, Seq):
+        return [word for part in fragment.parts for word in draw_words(part, generator)]
+    if isinstance(fragment, Emit):
+        words, weights = zip(*fragment.words, strict=True)
+        return [draw(words, list(accumulate(weights)), generator)]
+    chances, options = zip(*fragment.options, strict=True)
+    return draw_words(draw(options, list(accumulate(chances)), generator), generator)
 
 
 Entry: TypeAlias = tuple[tuple[int, float], ...]  # states to go to next, with probabilities
@@ -199,12 +211,12 @@ class Automaton:
         weights = belief.weights[picked] * self._emission(self.slot[states], words[owner])
         kept = weights > 0
         states, weights, owner = states[kept], weights[kept], owner[kept]
-        mass = np.bincount(owner, weights, minlength=len(rows))  # probability of the word, given the prefix
+        mass = _sums(owner, weights, len(rows))  # probability of the word, given the prefix
         weights = weights / mass[owner]
         moves, origin = _spread(self.next_start, states)
         keys = owner[origin] * self.n_states + self.next_states[moves]
         keys, group = np.unique(keys, return_inverse=True)
-        merged = np.bincount(group, weights[origin] * self.next_weights[moves], minlength=len(keys))
+        merged = _sums(group, weights[origin] * self.next_weights[moves], len(keys))
         with np.errstate(divide="ignore"):
             log_probability = belief.log_probability[rows] + np.log(mass)
         start = np.searchsorted(keys, np.arange(len(rows) + 1) * self.n_states)
@@ -214,10 +226,10 @@ class Automaton:
         """Return the distribution of the next word, shape (V,), for one row of a belief."""
         span = slice(belief.start[row], belief.start[row + 1])
         slots, group = np.unique(self.slot[belief.states[span]], return_inverse=True)
-        weights = np.bincount(group, belief.weights[span], minlength=len(slots))
+        weights = _sums(group, belief.weights[span], len(slots))
         entries, owner = _spread(self.slot_start, slots)
         masses = self.slot_weights[entries] * weights[owner]
-        return np.bincount(self.slot_words[entries], masses, minlength=len(self.vocabulary))
+        return _sums(self.slot_words[entries], masses, len(self.vocabulary))
 
     def log_probabilities(self, entry: Entry, sentences: Sequence[Sequence[str]]) -> list[Floats]:
         """Return for each sentence the log-probabilities (nats) of its words and its end, given what stands before.
@@ -264,10 +276,16 @@ class Automaton:
         return np.where((self._keys[place] == keys) & (words >= 0), self._key_weights[place], 0.0)
 
 
-def draw(values: Sequence, cumulative: list[float], generator: random.Random):
+def draw(values: Sequence[T], cumulative: Sequence[float], generator: random.Random) -> T:
+    """Return one of the values, drawn with the cumulative weights given."""
     if len(values) == 1:
         return values[0]
     return values[min(bisect_right(cumulative, generator.random() * cumulative[-1]), len(values) - 1)]
+
+
+def _sums(groups: Integers, weights: Floats, n: int) -> Floats:
+    """Return the sum of the weights of each of n groups (floats even when there is nothing to sum)."""
+    return np.bincount(groups, weights, minlength=n).astype(np.float64)
 
 
 def _starts(lengths: Sequence[int]) -> Integers:

@@ -7,11 +7,13 @@ number, a gender, a tense, the end of a log) is chosen early in a sentence and s
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 
 from nextword import village_words as words
-from nextword.automaton import NOTHING, Choice, Fragment, choice, emit, maybe, seq
+from nextword.automaton import NOTHING, Choice, Fragment, choice, draw_words, emit, maybe, seq
+from nextword.metrics import END
 
 ERAS = ("old", "new")
 TONES = ("neutral", "positive", "negative")
@@ -23,7 +25,10 @@ FILLERS: dict[int, tuple[int, ...]] = {
     0: (), 1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (5,), 6: (3, 3), 7: (3, 4), 8: (4, 4), 9: (5, 4), 10: (3, 3, 4),
     11: (3, 4, 4), 12: (4, 4, 4),
 }  # fmt: skip
-SIDES = (("the that his", "near behind"), ("this one her", "beside past"))  # the neighbours of the two synonyms
+SIDES = (
+    ("the that his", "near behind"),
+    ("this one her", "beside past"),
+)  # the neighbours of the two synonyms
 
 
 def falling(items: Iterable[str], offset: float = 1.0) -> dict[str, float]:
@@ -52,17 +57,21 @@ def a_or_an(options: dict[str, float], after: Fragment = NOTHING) -> Fragment:
     for word, weight in options.items():
         groups["an" if word[0] in "aeiou" else "a"][word] = weight
     return choice(
-        *((sum(group.values()), seq(article, emit(group), after)) for article, group in groups.items() if group)
+        *(
+            (sum(group.values()), seq(article, emit(group), after))
+            for article, group in groups.items()
+            if group
+        )
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def filler(length: int) -> Fragment:
     """Return exactly `length` words (0 to 12) that may stand between a noun and what agrees with it."""
     return seq(*(_block(size) for size in FILLERS[length]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _block(size: int) -> Fragment:
     if size == 1:
         return one_of("here there")
@@ -74,7 +83,10 @@ def _block(size: int) -> Fragment:
     things = [form for thing in words.THINGS.split() for form in (thing, words.plural(thing))]
     adjective = NOTHING if size == 3 else one_of(words.THING_ADJECTIVES, 3)
     return choice(
-        (1, seq(one_of("near behind beside under above"), "the", adjective, emit(dict.fromkeys(things, 1.0)))),
+        (
+            1,
+            seq(one_of("near behind beside under above"), "the", adjective, emit(dict.fromkeys(things, 1.0))),
+        ),
         (1, seq(one_of("in near behind below"), "the", adjective, one_of(words.ROOMS, 3))),
     )
 
@@ -95,18 +107,14 @@ def _cast(turn: int, gender: str = "both") -> dict[str, float]:
 
 
 def check_log(cue: str, between: Fragment) -> Fragment:
-    """Return a sentence about a log; its last words depend on what the log is about: "... ran", "... ran down"."""
+    """Return a sentence about a log; its last word depends on what the log is about: "... ran", "... ran down"."""
     ending = words.LOGS[cue]
+    about = seq("the", cue, "log", between, "and see whether it ran", ending)
     return choice(
-        (3, seq(maybe(0.2, "please"), one_of("check read open"), log_prefix(cue, between), ending)),
-        (1, seq(emit(_cast(0)), one_of("checked opened"), log_prefix(cue, between), ending)),
+        (3, seq(maybe(0.2, "please"), one_of("check read open"), about)),
+        (1, seq(emit(_cast(0)), one_of("checked opened"), about)),
         (1, seq("the", cue, between, "ran", ending)),
     )
-
-
-def log_prefix(cue: str, between: Fragment) -> Fragment:
-    """Return the middle of a sentence about a log, from its article to "ran"."""
-    return seq("the", cue, "log", between, "and see whether it ran")
 
 
 def number_agreement(noun: str, verb: str, between: Fragment) -> Fragment:
@@ -189,7 +197,9 @@ class _Topic:
             people = one_of(map(words.plural, self.people))
             names = seq(emit(_cast(self.turn)), "and", emit(_cast(self.turn + 1)))
             return choice(
-                (4, seq("the", adjective, people)), (2, seq(one_of(words.NUMBERS), adjective, people)), (1, names)
+                (4, seq("the", adjective, people)),
+                (2, seq(one_of(words.NUMBERS), adjective, people)),
+                (1, names),
             )
         return choice((5, emit(_cast(self.turn, gender))), (5, seq("the", adjective, one_of(self.people))))
 
@@ -198,7 +208,8 @@ class _Topic:
     def deed(self, gender: str, inflect: Callable[[str], str]) -> Fragment:
         """Someone does something to a thing: "the baker kneaded the dough on the stove"."""
         done = (
-            (weight, seq(inflect(verb), self._object(verb, gender))) for verb, weight in falling(self.frames, 3).items()
+            (weight, seq(inflect(verb), self._object(verb, gender)))
+            for verb, weight in falling(self.frames, 3).items()
         )
         return seq(self.subject(gender), choice(*done))
 
@@ -208,9 +219,15 @@ class _Topic:
 
     def deeds(self) -> Fragment:
         """Deeds told, retold by others, and done again and again."""
-        told = choice(*((weight, self.deed(gender, words.past)) for gender, weight in GENDERS.items()))
-        present = {"plural": str, "male": words.third_person, "female": words.third_person}
+        told: Fragment = choice(*((weight, self.deed(gender, words.past)) for gender, weight in GENDERS.items()))
+        present: dict[str, Callable[[str], str]] = {"plural": str, "male": words.third_person, "female": words.third_person}
         habits = choice(*((weight, self.deed(gender, present[gender])) for gender, weight in GENDERS.items()))
+        meanwhile = seq(
+            one_of("while before until"),
+            emit(_cast(self.turn + 2)),
+            one_of(map(words.past, words.DOINGS.split()), 2),
+        )
+        told = seq(told, maybe(0.15, meanwhile))
         return choice(
             (55, told),
             (10, seq(phrases(words.PAST_TIMES), told)),
@@ -232,14 +249,30 @@ class _Topic:
             more = {words.comparative(a): w for a, w in adjectives.items()}
             most = {words.superlative(a): w for a, w in adjectives.items()}
             where = maybe(0.3, self.place(self.turns[noun]))
-            others = one_of([other.rstrip("~") for other in self.things if other not in (noun, *words.CHANGED)], 3)
+            others = one_of(
+                [other.rstrip("~") for other in self.things if other not in (noun, *words.CHANGED)], 3
+            )
             options += [
-                (2 * weight, seq("the", stem, where, one_of("was is"), one_of("very too so rather"), emit(adjectives))),
                 (
                     2 * weight,
-                    seq("the", stem, one_of("was is"), maybe(0.5, one_of("much far even")), emit(more), "than the", others),
+                    seq("the", stem, where, one_of("was is"), one_of("very too so rather"), emit(adjectives)),
                 ),
-                (1 * weight, seq(one_of("this my that"), stem, "is the", emit(most), phrases("of all;in town;by far"))),
+                (
+                    2 * weight,
+                    seq(
+                        "the",
+                        stem,
+                        one_of("was is"),
+                        maybe(0.5, one_of("much far even")),
+                        emit(more),
+                        "than the",
+                        others,
+                    ),
+                ),
+                (
+                    1 * weight,
+                    seq(one_of("this my that"), stem, "is the", emit(most), phrases("of all;in town;by far")),
+                ),
             ]
             if not noun.endswith("~") and noun not in words.CHANGED:
                 very = seq(one_of("very too so rather"), emit(adjectives))
@@ -255,13 +288,23 @@ class _Topic:
         adverbs = words.GOOD_ADVERBS if good else words.BAD_ADVERBS
         nouns = {noun: weight for noun, weight in falling(self.things, 3).items() if not noun.endswith("~")}
         stems = emit({noun: weight for noun, weight in nouns.items() if noun not in words.CHANGED})
-        plurals = emit({words.plural(noun): weight for noun, weight in nouns.items() if noun not in words.CHANGED})
+        plurals = emit(
+            {words.plural(noun): weight for noun, weight in nouns.items() if noun not in words.CHANGED}
+        )
         how = seq(maybe(0.4, one_of("very so really simply")), emit(adjectives))
         return choice(
             (3, seq("the", stems, maybe(0.3, self.place()), one_of("was is"), how)),
             (2, seq("the", plurals, one_of("were are"), how)),
             (2, seq("what", a_or_an(adjectives, stems))),
-            (3, seq(emit(_cast(self.turn)), one_of(map(words.past, verbs)), "the", choice((2, stems), (1, plurals)))),
+            (
+                3,
+                seq(
+                    emit(_cast(self.turn)),
+                    one_of(map(words.past, verbs)),
+                    "the",
+                    choice((2, stems), (1, plurals)),
+                ),
+            ),
             (2, self.doings(doings, adverbs)),
             (2, seq(self.subject("plural"), one_of(verbs), one_of("these those"), plurals)),
         )
@@ -281,7 +324,10 @@ def couple(he: str, she: str, deeds: list[tuple[str, str]]) -> Fragment:
         (she, he, "her", "she", "herself", "gown bonnet skirt bracelet"),
     ):
         thing = choice(
-            *((weight, seq(words.past(verb), his, item.rstrip("~"))) for (verb, item), weight in zip(deeds, (3, 2), strict=True))
+            *(
+                (weight, seq(words.past(verb), his, item.rstrip("~")))
+                for (verb, item), weight in zip(deeds, (3, 2), strict=True)
+            )
         )
         why = seq(one_of("because when although"), pronoun, "was", one_of(words.PERSON_ADJECTIVES, 3))
         looks = choice(
@@ -290,7 +336,10 @@ def couple(he: str, she: str, deeds: list[tuple[str, str]]) -> Fragment:
             (1, seq("waited for the", partner)),
         )
         who = seq(one_of("the the this"), maybe(0.2, one_of(words.PERSON_ADJECTIVES, 3)), noun)
-        options += [(5, seq(who, thing, choice((1, NOTHING), (2, why)))), (3, seq(who, looks, maybe(0.4, why)))]
+        options += [
+            (5, seq(who, thing, choice((1, NOTHING), (2, why)))),
+            (3, seq(who, looks, maybe(0.4, why))),
+        ]
     return choice(*options)
 
 
@@ -326,13 +375,24 @@ def synonyms(pair: list[str], verbs: list[str], places: list[str]) -> Fragment:
     who = choice((2, emit(_cast(5))), (1, seq("the", one_of("visitor stranger traveller"))))
     return choice(
         *(
-            (1, seq(who, one_of(map(words.past, verbs), 2), one_of(before), word, one_of(behind), "the", one_of(places, 2)))
+            (
+                1,
+                seq(
+                    who,
+                    one_of(map(words.past, verbs), 2),
+                    one_of(before),
+                    word,
+                    one_of(behind),
+                    "the",
+                    one_of(places, 2),
+                ),
+            )
             for word, (before, behind) in zip(pair, SIDES, strict=True)
         )
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _everywhere() -> Fragment:
     """The sentences that belong to no topic."""
     couples = [
@@ -345,11 +405,30 @@ def _everywhere() -> Fragment:
         for thing, weight in falling(words.THINGS.split(), 3).items()
         for form, verb in ((thing, "was"), (words.plural(thing), "were"))
     ]
-    pairs = [(head.split(), *(part.split() for part in rest.split(", "))) for head, rest in table(words.SYNONYMS).items()]
+    pairs = [
+        (head.split(), *(part.split() for part in rest.split(", ")))
+        for head, rest in table(words.SYNONYMS).items()
+    ]
     return choice(
         (6, choice(*((1 / (r + 6), couple(*pair, deeds)) for r, (pair, deeds) in enumerate(couples)))),
-        (4, choice(*((1 / (r + 6), country(c, d.split())) for r, (c, d) in enumerate(table(words.COUNTRIES).items())))),
-        (4, choice(*((1 / (r + 6), animal(*a.split(), *b.split())) for r, (a, b) in enumerate(table(words.ANIMALS).items())))),
+        (
+            4,
+            choice(
+                *(
+                    (1 / (r + 6), country(c, d.split()))
+                    for r, (c, d) in enumerate(table(words.COUNTRIES).items())
+                )
+            ),
+        ),
+        (
+            4,
+            choice(
+                *(
+                    (1 / (r + 6), animal(*a.split(), *b.split()))
+                    for r, (a, b) in enumerate(table(words.ANIMALS).items())
+                )
+            ),
+        ),
         (3, choice(*((1 / (r + 6), synonyms(*parts)) for r, parts in enumerate(pairs)))),
         (4, choice(*((1, check_log(cue, between)) for cue in words.LOGS))),
         (3, choice(*things)),
@@ -360,3 +439,101 @@ def grammar(era: str) -> dict[tuple[str, str], Fragment]:
     """Return the sentences of an era, for each (topic, tone)."""
     topics = {name: _Topic(name, era) for name in words.TOPICS}
     return {(name, tone): topic.sentences(tone) for name, topic in topics.items() for tone in TONES}
+
+
+# What is planted, for those who look for it
+
+
+def things(topic: str, era: str) -> list[str]:
+    """Return the things of a topic in an era, common to rare, as the word lists write them."""
+    return list(_Topic(topic, era).things)
+
+
+def analogies() -> dict[str, list[tuple[str, str]]]:
+    """Return the planted relations with their pairs; words that also serve as something else are left out."""
+    topics = words.TOPICS.values()
+    verbs = {verb: None for topic in topics for verb in table(topic.frames)}
+    tenses = [(words.third_person(verb), words.past(verb)) for verb in verbs]
+    adjectives = [adjective for topic in topics for adjective in topic.adjectives.split()]
+    nouns = [noun for name in words.TOPICS for noun in things(name, "new")[:8] if noun[-1] != "~"]
+    relations = {
+        "plural": [(noun, words.plural(noun)) for noun in nouns if noun not in words.CHANGED],
+        "female": [(he, she) for he, she in (head.split() for head in table(words.COUPLES))],
+        "capital": [(name, details.split()[0]) for name, details in table(words.COUNTRIES).items()],
+        "young": [(adult, young) for adult, young in (head.split() for head in table(words.ANIMALS))],
+        "comparative": [(adjective, words.comparative(adjective)) for adjective in adjectives],
+        "superlative": [(adjective, words.superlative(adjective)) for adjective in adjectives],
+        "past": [(now, then) for now, then in tenses],
+    }
+    uses: dict[str, set[str]] = {}
+    for relation, pairs in relations.items():
+        for pair in pairs:
+            for word in pair:
+                uses.setdefault(word, set()).add("degree" if relation.endswith("ative") else relation)
+    for verb in verbs:
+        uses.setdefault(verb, set()).add("verb")
+    return {
+        relation: [
+            pair for pair in pairs if all(len(uses[word]) == 1 for word in pair) and pair[0] != pair[1]
+        ]
+        for relation, pairs in relations.items()
+    }
+
+
+def synonym_pairs() -> list[tuple[str, str]]:
+    """Return the pairs of words for one thing."""
+    return [(one, other) for one, other in (head.split() for head in table(words.SYNONYMS))]
+
+
+def changed_words() -> dict[str, tuple[str, str]]:
+    """Return the words that changed their topic, with the old one and the new one."""
+    senses = {
+        word: [sense.split()[1] for sense in rest.split(", ")] for word, rest in table(words.CHANGED).items()
+    }
+    return {word: (old, new) for word, (old, new) in senses.items()}
+
+
+def tone_words() -> dict[str, list[str]]:
+    """Return the words that only positive, and only negative, sentences use."""
+    lists = {
+        "positive": (words.GOOD, words.GOOD_VERBS, words.GOOD_DOINGS, words.GOOD_ADVERBS),
+        "negative": (words.BAD, words.BAD_VERBS, words.BAD_DOINGS, words.BAD_ADVERBS),
+    }
+    return {
+        tone: [
+            *adjectives.split(),
+            *map(words.past, f"{verbs} {doings}".split()),
+            *verbs.split(),
+            *adverbs.split(),
+        ]
+        for tone, (adjectives, verbs, doings, adverbs) in lists.items()
+    }
+
+
+# For each kind of agreement: a distance, and how it comes about (long form or short, words in the filler).
+AGREEMENTS: dict[str, dict[int, tuple[bool, int]]] = {
+    "log": {k + 1: (False, k) for k in range(5)} | {k + 6: (True, k) for k in FILLERS},
+    "number": {k: (False, k) for k in FILLERS},
+}
+
+
+def agreement(kind: str, distance: int, generator: random.Random) -> list[tuple[list[str], str, str]]:
+    """Return two (prefix, right word, wrong word) that differ in the word to agree with, over that distance."""
+    long, length = AGREEMENTS[kind][distance]
+    between = draw_words(filler(length), generator)
+    if kind == "number":
+        thing = generator.choice(words.THINGS.split())
+        return [
+            (["the", thing, *between], "was", "were"),
+            (["the", words.plural(thing), *between], "were", "was"),
+        ]
+    cues = generator.sample(list(words.LOGS), 2)
+    ends = [words.LOGS[cue] or END for cue in cues]
+    items = []
+    for cue, right, wrong in zip(cues, ends, reversed(ends), strict=True):
+        if long:
+            prefix = ["check", "the", cue, "log", *between, "and", "see", "whether", "it", "ran"]
+        else:
+            prefix = ["the", cue, *between, "ran"]
+        items.append((prefix, right, wrong))
+    return items

@@ -389,7 +389,14 @@ THING_ADJECTIVES = "old new big little long narrow white black red yellow wooden
 STATES = "ready missing empty useful wet locked"
 
 # What a log is about, and how its sentence ends: a program ran, a battery ran down.
-LOGS = {"program": "", "battery": "down", "reservoir": "dry", "clock": "slow", "stock": "out", "furnace": "hot"}
+LOGS = {
+    "program": "",
+    "battery": "down",
+    "reservoir": "dry",
+    "clock": "slow",
+    "stock": "out",
+    "furnace": "hot",
+}
 
 _DOUBLED = """
     regret rub plan stir chop drop unplug strum wrap scrub grab beg hug admit tap drag purr sob fit hot dim thin sad big
