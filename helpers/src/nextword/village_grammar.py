@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import combinations
 
 from nextword import village_words as words
 from nextword.automaton import NOTHING, Choice, Fragment, choice, draw_words, emit, maybe, seq
@@ -25,10 +26,15 @@ FILLERS: dict[int, tuple[int, ...]] = {
     0: (), 1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (5,), 6: (3, 3), 7: (3, 4), 8: (4, 4), 9: (5, 4), 10: (3, 3, 4),
     11: (3, 4, 4), 12: (4, 4, 4),
 }  # fmt: skip
-SIDES = (
-    ("the that his", "near behind"),
-    ("this one her", "beside past"),
-)  # the neighbours of the two synonyms
+BEFORE = ("the", "this", "one", "that", "her", "his")  # what may stand before a word that has a synonym
+BEHIND = (
+    "near",
+    "past",
+    "behind",
+    "by",
+    "under",
+    "beside",
+)  # and what behind it: half for the one, half for the other
 
 
 def falling(items: Iterable[str], offset: float = 1.0) -> dict[str, float]:
@@ -109,7 +115,7 @@ def _cast(turn: int, gender: str = "both") -> dict[str, float]:
 def check_log(cue: str, between: Fragment) -> Fragment:
     """Return a sentence about a log; its last word depends on what the log is about: "... ran", "... ran down"."""
     ending = words.LOGS[cue]
-    about = seq("the", cue, "log", between, "and see whether it ran", ending)
+    about = seq("the", cue, "log", between, "to see whether it ran", ending)
     return choice(
         (3, seq(maybe(0.2, "please"), one_of("check read open"), about)),
         (1, seq(emit(_cast(0)), one_of("checked opened"), about)),
@@ -167,24 +173,28 @@ class _Topic:
     def noun_phrase(self, noun: str, gender: str) -> Fragment:
         """A thing as an object, with what may follow it; `gender` is that of its owner."""
         stem, adjective = noun.rstrip("~"), self.adjectives_of(noun)
-        behind = choice((58, NOTHING), (32, self.place(self.turns[noun])), (10, phrases(words.TAILS)))
-        singular = seq(maybe(0.3, emit(adjective)), stem, behind)
+        behind = choice((46, NOTHING), (42, self.place(self.turns[noun])), (12, phrases(words.TAILS)))
+        singular = seq(maybe(0.35, emit(adjective)), stem, behind)
         owned = (12, seq(HIS[gender], singular))
         if noun.endswith("~"):
             return choice((48, seq("the", singular)), (32, seq(one_of("some more"), singular)), owned)
+        more = {words.comparative(word): weight for word, weight in adjective.items()}
+        most = {words.superlative(word): weight for word, weight in adjective.items()}
         one = choice(
-            (48, seq("the", singular)),
-            (9, a_or_an(adjective, seq(stem, behind))),
-            (19, a_or_an({stem: 1.0}, behind)),
-            (7, seq(one_of("this every that"), singular)),
+            (32, seq("the", singular)),
+            (12, a_or_an(adjective, seq(stem, behind))),
+            (24, a_or_an({stem: 1.0}, behind)),
+            (10, seq(one_of("this every that"), singular)),
+            (5, a_or_an(more, seq(stem, phrases("than before;than usual;than most")))),
+            (5, seq("the", emit(most), stem, phrases("of all;in town;by far"))),
             owned,
         )
         if noun in words.CHANGED:
             return one
-        several = seq(maybe(0.3, emit(adjective)), words.plural(stem), behind)
+        several = seq(maybe(0.35, emit(adjective)), words.plural(stem), behind)
         many = choice(
-            (30, seq("the", several)),
-            (18, seq(one_of(words.NUMBERS), several)),
+            (18, seq("the", several)),
+            (24, seq(one_of(words.NUMBERS), several)),
             (28, seq(one_of("some these many those"), several)),
             (10, seq(HIS[gender], several)),
         )
@@ -219,8 +229,14 @@ class _Topic:
 
     def deeds(self) -> Fragment:
         """Deeds told, retold by others, and done again and again."""
-        told: Fragment = choice(*((weight, self.deed(gender, words.past)) for gender, weight in GENDERS.items()))
-        present: dict[str, Callable[[str], str]] = {"plural": str, "male": words.third_person, "female": words.third_person}
+        told: Fragment = choice(
+            *((weight, self.deed(gender, words.past)) for gender, weight in GENDERS.items())
+        )
+        present: dict[str, Callable[[str], str]] = {
+            "plural": str,
+            "male": words.third_person,
+            "female": words.third_person,
+        }
         habits = choice(*((weight, self.deed(gender, present[gender])) for gender, weight in GENDERS.items()))
         meanwhile = seq(
             one_of("while before until"),
@@ -313,7 +329,7 @@ class _Topic:
         """All sentences of the topic in a tone."""
         if tone != "neutral":
             return self.opinions(tone)
-        return choice((54, self.deeds()), (9, self.doings()), (13, self.descriptions()), (24, _everywhere()))
+        return choice((50, self.deeds()), (8, self.doings()), (16, self.descriptions()), (26, _everywhere()))
 
 
 def couple(he: str, she: str, deeds: list[tuple[str, str]]) -> Fragment:
@@ -344,52 +360,48 @@ def couple(he: str, she: str, deeds: list[tuple[str, str]]) -> Fragment:
 
 
 def country(name: str, details: list[str]) -> Fragment:
-    """Return what is said of a country and its capital: the same river and goods, but a border here and a mayor there."""
+    """Return what is said of a country and its capital: one river, the same goods, but a border here and a mayor there."""
     capital, river, *goods = details
     export = seq(one_of("sells exports needs stores"), one_of(goods, 2))
     return choice(
-        (2, seq(capital, "is the capital of", name)),
-        (4, seq("the", one_of("mayor cathedral suburbs tramway"), "of", capital, export)),
-        (4, seq("the", one_of("border provinces countryside army"), "of", name, export)),
-        (2, seq("the", river, "flows past the walls of", capital)),
-        (2, seq("the", river, "rises in the highlands of", name)),
-        (2, seq(emit(_cast(3)), "brought", one_of(goods, 2), "from", choice((1, capital), (1, name)))),
+        (1, seq(capital, "is the capital of", name)),
+        (5, seq("the", one_of("mayor cathedral citadel tramway"), "of", capital, export)),
+        (5, seq("the", one_of("border province countryside army"), "of", name, export)),
+        (1, seq("the", river, "flows past", capital)),
+        (1, seq("the", river, "flows through", name)),
+        (3, seq(emit(_cast(3)), "brought", one_of(goods, 2), "from", choice((1, capital), (1, name)))),
     )
 
 
-def animal(adult: str, young: str, sound: str, home: str) -> Fragment:
-    """Return what is said of an animal and its young: the same voice and home, but the one is grown and the other small."""
+def animal(adult: str, young: str, sound: str, home: str, food: str) -> Fragment:
+    """Return what is said of an animal and its young: one voice, home and food, but the one is grown, the other small."""
     voice = words.past(sound)
     near = seq(one_of("in beside"), "the", home)
-    return choice(
-        (4, seq("the", one_of("grown strong fierce"), adult, voice, maybe(0.7, near))),
-        (4, seq("the", one_of("little tiny newborn"), young, voice, maybe(0.7, near))),
-        (3, seq("the", adult, one_of("guarded protected"), "its young", near)),
-        (3, seq("the", young, one_of("followed missed"), "its mother", near)),
-        (1, seq("the", adult, "licked the", young)),
-    )
+    options = []
+    for animal_, ages, habits in (
+        (adult, "grown strong fierce", "guarded its young"),
+        (young, "little tiny newborn", "followed its mother"),
+    ):
+        who = seq("the", maybe(0.4, one_of(ages)), animal_)
+        options += [
+            (6, seq(who, voice, maybe(0.6, near))),
+            (4, seq(who, one_of("ate smelled"), food, maybe(0.4, near))),
+            (2, seq(who, habits, near)),
+        ]
+    return choice(*options)
 
 
-def synonyms(pair: list[str], verbs: list[str], places: list[str]) -> Fragment:
-    """Return what is done to a thing that has two names, each with neighbours of its own."""
+def synonyms(turn: int, pair: list[str], verbs: list[str], places: list[str]) -> Fragment:
+    """Return what is done to a thing that has two names, each with neighbours of its own; every pair parts them anew."""
     who = choice((2, emit(_cast(5))), (1, seq("the", one_of("visitor stranger traveller"))))
-    return choice(
-        *(
-            (
-                1,
-                seq(
-                    who,
-                    one_of(map(words.past, verbs), 2),
-                    one_of(before),
-                    word,
-                    one_of(behind),
-                    "the",
-                    one_of(places, 2),
-                ),
-            )
-            for word, (before, behind) in zip(pair, SIDES, strict=True)
-        )
-    )
+    threes = list(combinations(range(6), 3))  # a half and its complement stand at opposite ends of the list
+    options = []
+    for word, side in zip(pair, (0, -1), strict=True):
+        before = [BEFORE[i] for i in threes[turn % 10 if side == 0 else 19 - turn % 10]]
+        behind = [BEHIND[i] for i in threes[(3 * turn + 1) % 10 if side == 0 else 19 - (3 * turn + 1) % 10]]
+        done = one_of(map(words.past, verbs), 2)
+        options.append((1, seq(who, done, one_of(before), word, one_of(behind), "the", one_of(places, 2))))
+    return choice(*options)
 
 
 @cache
@@ -410,12 +422,12 @@ def _everywhere() -> Fragment:
         for head, rest in table(words.SYNONYMS).items()
     ]
     return choice(
-        (6, choice(*((1 / (r + 6), couple(*pair, deeds)) for r, (pair, deeds) in enumerate(couples)))),
+        (6, choice(*((1 / (r + 12), couple(*pair, deeds)) for r, (pair, deeds) in enumerate(couples)))),
         (
             4,
             choice(
                 *(
-                    (1 / (r + 6), country(c, d.split()))
+                    (1 / (r + 12), country(c, d.split()))
                     for r, (c, d) in enumerate(table(words.COUNTRIES).items())
                 )
             ),
@@ -424,12 +436,12 @@ def _everywhere() -> Fragment:
             4,
             choice(
                 *(
-                    (1 / (r + 6), animal(*a.split(), *b.split()))
+                    (1 / (r + 12), animal(*a.split(), *b.split()))
                     for r, (a, b) in enumerate(table(words.ANIMALS).items())
                 )
             ),
         ),
-        (3, choice(*((1 / (r + 6), synonyms(*parts)) for r, parts in enumerate(pairs)))),
+        (3, choice(*((1 / (r + 12), synonyms(r, *parts)) for r, parts in enumerate(pairs)))),
         (4, choice(*((1, check_log(cue, between)) for cue in words.LOGS))),
         (3, choice(*things)),
     )
@@ -510,7 +522,7 @@ def tone_words() -> dict[str, list[str]]:
     }
 
 
-# For each kind of agreement: a distance, and how it comes about (long form or short, words in the filler).
+# For each kind of agreement: a distance, and how it comes about (in the long form or the short one; words in the filler).
 AGREEMENTS: dict[str, dict[int, tuple[bool, int]]] = {
     "log": {k + 1: (False, k) for k in range(5)} | {k + 6: (True, k) for k in FILLERS},
     "number": {k: (False, k) for k in FILLERS},
@@ -532,7 +544,7 @@ def agreement(kind: str, distance: int, generator: random.Random) -> list[tuple[
     items = []
     for cue, right, wrong in zip(cues, ends, reversed(ends), strict=True):
         if long:
-            prefix = ["check", "the", cue, "log", *between, "and", "see", "whether", "it", "ran"]
+            prefix = ["check", "the", cue, "log", *between, "to", "see", "whether", "it", "ran"]
         else:
             prefix = ["the", cue, *between, "ran"]
         items.append((prefix, right, wrong))

@@ -79,6 +79,7 @@ TOPICS: dict[str, Topic] = {
             salt: herring lobster salmon
             study: chart compass tide
             board: ferry yacht
+            watch: dolphin wave
         """,
         places="in:harbour on:deck at:pier behind:lighthouse on:beach under:jetty",
         adjectives="deep rough windy rusty damp swift foggy stormy",
@@ -98,6 +99,7 @@ TOPICS: dict[str, Topic] = {
             erase: blackboard triangle
             recite: poem alphabet riddle
             grade: exam essay quiz
+            greet: classmate
             fail: exam quiz
             memorise: map dictionary story
         """,
@@ -146,6 +148,7 @@ TOPICS: dict[str, Topic] = {
             dance: waltz polka
             applaud: concert encore orchestra
             attend: concert
+            greet: audience
         """,
         places="in:theatre on:stage at:festival behind:curtain in:ballroom beside:bandstand",
         adjectives="loud soft slow lively gentle merry shrill mellow",
@@ -170,6 +173,7 @@ TOPICS: dict[str, Topic] = {
             oil: hinge engine valve
             measure: drawer plank bracket hole
             bend: wire
+            search: archive
         """,
         places="in:workshop on:workbench at:factory under:toolbox in:garage beside:generator",
         adjectives="fast sharp hot bright tight loose dim blunt",
@@ -215,6 +219,7 @@ TOPICS: dict[str, Topic] = {
             bury: treasure jewel dagger
             win: battle tournament medal
             lose: battle
+            carry: torch lance
         """,
         places="in:palace on:balcony in:courtyard behind:drawbridge at:banquet in:dungeon",
         adjectives="grand rich proud noble lofty gaudy wealthy stately",
@@ -310,24 +315,24 @@ COUNTRIES = """
     rosmarin: vintry lauter wine vinegar
 """
 
-# The grown animal, its young, what it does, and where it lives.
+# The grown animal, its young, what it does, where it lives, what it eats.
 ANIMALS = """
-    dog puppy: bark kennel
-    cat kitten: purr cushion
-    cow calf: moo byre
-    sheep lamb: bleat fold
-    horse foal: neigh paddock
-    hen chick: cluck coop
-    duck duckling: quack pond
-    goose gosling: hiss dam
-    pig piglet: grunt sty
-    bear cub: growl lair
-    deer fawn: graze glade
-    swan cygnet: glide lake
-    owl owlet: hoot belfry
-    frog tadpole: croak ditch
-    hare leveret: leap furrow
-    eagle eaglet: soar cliff
+    dog puppy: bark kennel bone
+    cat kitten: purr cushion milk
+    cow calf: moo byre clover
+    sheep lamb: bleat fold thistle
+    horse foal: neigh paddock oats
+    hen chick: cluck coop corn
+    duck duckling: quack pond duckweed
+    goose gosling: hiss dam grass
+    pig piglet: grunt sty swill
+    bear cub: growl lair trout
+    deer fawn: graze glade heather
+    swan cygnet: glide lake reed
+    owl owlet: hoot belfry vole
+    frog tadpole: croak ditch gnat
+    hare leveret: leap furrow lettuce
+    eagle eaglet: soar cliff viper
 """
 
 # Two words for one thing: what people do with it, and where it is. The two never meet the same neighbours.
