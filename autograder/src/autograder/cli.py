@@ -7,16 +7,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from autograder.errors import CourseError
+
+if TYPE_CHECKING:
+    from autograder.build import Course
 
 app = typer.Typer(
     name="course",
@@ -85,14 +88,24 @@ def build_command(
     solved: Annotated[
         Path | None, typer.Option(help="Also write the solved notebooks to this folder, to run and read.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; name every fault, exit 1 if any.")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="With --check: leave out what runs notebooks.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Build notebooks/ from solutions/.
+    """Build notebooks/ from solutions/, or check that what is there may be released.
 
-    Examples: `course build`, `course build 01_ngrams --solved build/solved`
+    Examples: `course build`, `course build 01_ngrams --solved build/solved`, `course build --check --fast`
     """
     from autograder.build import build, open_course, write_solved
 
     course = open_course(root)
+    if check:
+        _check(course, names, fast, as_json)
+        return
     with progress_bar("building") as (bar, task):
         bar.update(task, total=len(course.names(names)))
         built = build(course, names, progress=lambda name: bar.advance(task))
@@ -104,6 +117,29 @@ def build_command(
     if solved:
         for path in write_solved(course, solved, names):
             print(f"{path}: solved, for your eyes only")
+
+
+def _check(course: Course, names: list[str] | None, fast: bool, as_json: bool) -> None:
+    from autograder.gate import check
+
+    with progress_bar("checking") as (bar, task):
+        faults = check(
+            course,
+            names,
+            fast,
+            lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+        )
+    if as_json:
+        print_json([fault.to_json() for fault in faults])
+    else:
+        for fault in faults:
+            print(fault)
+    fail_if(len(faults), "fault(s); nothing may be released")
+    if not as_json:
+        print(
+            f"{', '.join(course.names(names))}: ready for release"
+            + (" as far as --fast looks" if fast else "")
+        )
 
 
 @app.command("publish")
@@ -144,7 +180,7 @@ def variants_command(names: Names = None, root: Root = Path("."), as_json: Json 
         print_table(
             columns, [[str(row.to_json()[c]) for c in columns] for row in rows], [row.ok for row in rows]
         )
-    fail_if(sum(not row.ok for row in rows), "of the variants were not treated as declared")
+    fail_if(sum(not row.ok for row in rows), "variant(s) not treated as declared")
 
 
 @app.callback()
@@ -154,3 +190,108 @@ def _course() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+CourseDir = Annotated[Path, typer.Option("--course-dir", help="The course folder: source/, submitted/, gradebook.db.")]
+
+
+@app.command("init")
+def init_command(
+    folder: Annotated[Path, typer.Argument(help="The new course folder, outside the repository.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAMES]", help="Notebooks; all if none.")] = None,
+    root: Root = Path("."),
+    force: Annotated[bool, typer.Option("--force", help="Update the assignments in an existing folder.")] = False,
+) -> None:
+    """Make a course folder for grading: instructor's notebooks, releases, gradebook, due dates.
+
+    Example: `course init ~/lm-course-2027`
+    """
+    from autograder.setup_folder import init
+
+    made = init(root, folder, names, force)
+    print(f"{made.root}: {', '.join(made.assignments())}")
+    print(f"Put hand-ins into {made.step('submitted', 'STUDENT', 'ASSIGNMENT')}, then run:")
+    print(f"  course grade ASSIGNMENT --course-dir {folder}")
+
+
+@app.command("grade")
+def grade_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
+    course_dir: CourseDir = Path("."),
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed, too.")] = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only hand-ins graded before that have changed since.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Grading processes; 0: one per core.")] = 0,
+    scheduler: Annotated[str, typer.Option(help="A dask scheduler, tcp://HOST:PORT.")] = "",
+    db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
+    as_json: Json = False,
+) -> None:
+    """Grade what was handed in: sandboxed, in parallel; a run that was stopped goes on where it was.
+
+    Examples: `course grade 01_ngrams --course-dir ~/lm-course`, `course grade ps1 --student alice --force`
+    """
+    from autograder.class_report import print_summary, summary_json
+    from autograder.course_folder import CourseFolder
+    from autograder.grade_class import grade_class
+
+    folder = CourseFolder(course_dir, db)
+    with verdict_bar(f"grading {assignment}") as progress:
+        summary = grade_class(
+            folder,
+            assignment,
+            students=student,
+            force=force,
+            changed_only=changed,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+        )
+    if as_json:
+        print_json(summary_json(folder, summary))
+    else:
+        print_summary(folder, summary)
+
+
+@contextmanager
+def verdict_bar(title: str) -> Iterator[Any]:
+    """A progress bar with time left and a count per verdict; yields the callback that moves it."""
+    from collections import Counter
+
+    counts: Counter[str] = Counter()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[verdicts]}"),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, verdicts="")
+
+        def move(done: int, total: int, result: Any) -> None:
+            if result is not None:
+                counts[result.verdict] += 1
+            verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
+            bar.update(task, completed=done, total=total, verdicts=verdicts)
+
+        yield move
+
+
+@app.command("doctor")
+def doctor_command(as_json: Json = False) -> None:
+    """Try to break each promise of the sandbox on this machine, and say which hold.
+
+    Example: `course doctor`
+    """
+    from autograder.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        rows = [(f.promise, "holds" if f.holds else "BROKEN", f.detail) for f in findings]
+        print_table(("promise", "", "how it was tried"), rows, [f.holds for f in findings])
+    fail_if(sum(not f.holds for f in findings), "promises do not hold on this machine")

@@ -379,7 +379,10 @@ def make_course_folder(
             converter = GenerateAssignment(coursedir=folder.paths, config=folder.config)
             converter.force = True
             converter.log.setLevel(logging.CRITICAL)
-            converter.start()
+            try:
+                converter.start()
+            except Exception as error:
+                raise CourseError(f"nbgrader can't make the release of {name}: {error}", "Check the notebook with: course build --check") from error
         with Gradebook(folder.db_url, course_id) as gradebook:
             for name, moment in due.items():
                 if moment is not None:

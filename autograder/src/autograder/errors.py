@@ -1,6 +1,9 @@
 """Errors that a person reads: one sentence about what is wrong, one about what to do."""
 
 
+from __future__ import annotations
+
+
 class CourseError(Exception):
     """Something the person who ran the command can mend.
 
@@ -12,3 +15,6 @@ class CourseError(Exception):
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[CourseError], tuple[str, str]]:
+        return (CourseError, (self.message, self.remedy))

@@ -1,0 +1,260 @@
+"""`course grade`: a whole class, in parallel, to be stopped at any moment and taken up again.
+
+A journal holds one synced line per finished hand-in, written before the gradebook; a run that was killed records what it finds there and
+grades only the rest. The key of a line is a hash of the hand-in, the tests, the limits and the versions: same key, same grade.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from autograder.course_folder import Assignment, CourseFolder
+from autograder.errors import CourseError
+from autograder.grade import Grading, handin_key
+from autograder.intake import HandIn, read_folder
+from autograder.record import Recorder
+from autograder.records import INTERNAL, PASSED, Result
+from autograder.worker_process import close_workers, grade_in_worker
+
+Progress = Callable[[int, int, Result | None], None]
+
+
+@dataclass
+class Summary:
+    """What a run did. `skipped` had been graded before and had not changed."""
+
+    assignment: str
+    results: list[Result] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    resumed: list[str] = field(default_factory=list)
+    broken_tests: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def verdicts(self) -> Counter[str]:
+        return Counter(r.verdict for r in self.results)
+
+
+class Journal:
+    """One line per finished hand-in and per recording; synced, so that a line that was written is not lost."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.graded: dict[str, Result] = {}
+        self.recorded: dict[str, str] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            self._load()
+        self._file = open(path, "ab")
+
+    def _load(self) -> None:
+        whole = 0
+        with open(self.path, "rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                try:
+                    entry = json.loads(line)
+                    if "result" in entry:
+                        self.graded[entry["student"]] = Result.from_json(entry["result"])
+                    else:
+                        self.recorded[entry["student"]] = entry["key"]
+                except (ValueError, KeyError, TypeError):
+                    continue
+        if whole < self.path.stat().st_size:
+            os.truncate(self.path, whole)  # a line that a killed run had not finished
+
+    def add_result(self, result: Result) -> None:
+        self.graded[result.student] = result
+        self._append({"student": result.student, "key": result.key, "result": result.to_json()})
+
+    def add_recorded(self, result: Result) -> None:
+        self.recorded[result.student] = result.key
+        self._append({"student": result.student, "key": result.key})
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def journal_path(folder: CourseFolder, assignment: str) -> Path:
+    """Where the journal of an assignment lies."""
+    return folder.root / ".course" / f"{assignment}.journal.jsonl"
+
+
+def grading_for(folder: CourseFolder, assignment: Assignment) -> Grading:
+    """Everything that decides grades in this course folder."""
+    variants = {}
+    for notebook in assignment.notebooks:
+        path = folder.root / "variants" / f"{notebook.name}.py"
+        if path.exists():
+            variants[notebook.name] = path.read_text(encoding="utf-8")
+    return Grading(assignment, folder.limits(), (folder.root,), variants)
+
+
+def solved_handin(assignment: Assignment) -> HandIn:
+    """The instructor's own solution as if it had been handed in."""
+    files = dict(assignment.files)
+    for notebook in assignment.notebooks:
+        cells = []
+        for cell in notebook.cells:
+            made = nbformat.v4.new_code_cell(cell.source) if cell.kind == "code" else nbformat.v4.new_markdown_cell(cell.source)
+            made.metadata.update(cell.metadata)
+            cells.append(made)
+        files[f"{notebook.name}.ipynb"] = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
+    return HandIn("solution", files)
+
+
+@contextmanager
+def executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.Executor]:
+    """Where hand-ins are graded: threads with a worker process each on this machine, or a dask cluster's workers."""
+    if scheduler:
+        from distributed import Client
+
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise CourseError(f"No dask scheduler answers at {scheduler} ({error}).", "Start one: dask scheduler") from None
+        try:
+            yield client.get_executor(pure=False, retries=2)
+        finally:
+            client.close()
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="grade")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        close_workers()
+
+
+def grade_class(
+    folder: CourseFolder,
+    assignment_name: str,
+    *,
+    students: list[str] | None = None,
+    force: bool = False,
+    changed_only: bool = False,
+    workers: int = 0,
+    scheduler: str = "",
+    progress: Progress | None = None,
+) -> Summary:
+    """Grade what was handed in and is not graded yet, or has changed since; with `force`, everything.
+
+    Raises CourseError when the assignment is unknown, nothing was handed in, or the sandbox can't be had.
+    """
+    started = time.monotonic()
+    assignment = folder.assignment(assignment_name)
+    folder.ensure_in_gradebook(assignment)
+    grading = grading_for(folder, assignment)
+    everyone = folder.students(assignment_name)
+    unknown = sorted(set(students or ()) - set(everyone))
+    if unknown:
+        raise CourseError(f"No hand-in of {', '.join(unknown)} for {assignment_name}.", f"Handed in: {', '.join(everyone) or 'nobody'}.")
+    wanted = students or everyone
+    if not wanted:
+        raise CourseError(
+            f"Nobody has handed in {assignment_name}.",
+            f"Put hand-ins into {folder.step('submitted', 'STUDENT', assignment_name)}.",
+        )
+    summary = Summary(assignment_name)
+    journal = Journal(journal_path(folder, assignment_name))
+    grading_key = grading.key
+    try:
+        with Recorder(folder, assignment) as recorder, executor(workers or os.cpu_count() or 1, scheduler) as pool:
+            in_gradebook = recorder.recorded()
+            todo = _todo(folder, assignment_name, wanted, grading_key, journal, in_gradebook, force, changed_only, recorder, summary)
+            done, total = len(summary.skipped) + len(summary.resumed), len(wanted)
+            if progress:
+                progress(done, total, None)
+            if not todo:
+                return summary
+            solution = pool.submit(grade_in_worker, grading, solved_handin(assignment))
+            for result in _grade_all(pool, grading, folder, assignment_name, todo):
+                journal.add_result(result)
+                recorder.record(result)
+                journal.add_recorded(result)
+                summary.results.append(result)
+                done += 1
+                if progress:
+                    progress(done, total, result)
+            summary.broken_tests = _failures(Result.from_json(solution.result()))
+    finally:
+        journal.close()
+        summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _todo(
+    folder: CourseFolder,
+    assignment: str,
+    wanted: list[str],
+    grading_key: str,
+    journal: Journal,
+    in_gradebook: set[str],
+    force: bool,
+    changed_only: bool,
+    recorder: Recorder,
+    summary: Summary,
+) -> list[str]:
+    todo = []
+    for student in wanted:
+        before = journal.graded.get(student)
+        if force or before is None:
+            if not (changed_only and before is None):
+                todo.append(student)
+            else:
+                summary.skipped.append(student)
+            continue
+        handin = read_folder(folder.step("submitted", student, assignment), student)
+        if before.key != handin_key(grading_key, handin) or before.verdict == INTERNAL:
+            todo.append(student)
+        elif journal.recorded.get(student) == before.key and student in in_gradebook:
+            summary.skipped.append(student)
+        else:
+            recorder.record(before)
+            journal.add_recorded(before)
+            summary.resumed.append(student)
+    return todo
+
+
+def _failures(solution: Result) -> dict[str, str]:
+    """Tests that the instructor's own solution does not pass, and why: the test is wrong, or the solution."""
+    return {o.grade_id: o.note or o.message for o in solution.outcomes if o.status != PASSED}
+
+
+def _grade_all(
+    pool: concurrent.futures.Executor, grading: Grading, folder: CourseFolder, assignment: str, students: list[str]
+) -> Iterator[Result]:
+    """Results in the order in which they are ready; only a few hand-ins are in memory at a time."""
+    waiting: set[concurrent.futures.Future[dict[str, Any]]] = set()
+    left = iter(students)
+    room = 4 * (os.cpu_count() or 1) + 4
+    while True:
+        while len(waiting) < room:
+            student = next(left, None)
+            if student is None:
+                break
+            handin = read_folder(folder.step("submitted", student, assignment), student)
+            waiting.add(pool.submit(grade_in_worker, grading, handin))
+        if not waiting:
+            return
+        ready, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+        for future in ready:
+            yield Result.from_json(future.result())

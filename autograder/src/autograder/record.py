@@ -1,0 +1,233 @@
+"""Results into nbgrader's gradebook and autograded/ folder, so that formgrader, feedback and export work as ever.
+
+nbgrader's own preprocessors save the grades and the late penalties; this module only hands them the notebook: ours, with the
+student's sources and outputs, each test cell holding its points as an execution result and the student's message as text.
+Hidden tests are not in it. Everything from the student is plain text or an image; manual answers are sanitized.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from nbgrader.utils import parse_utc
+
+from autograder.course_folder import TEST, Assignment, AssignmentNotebook, CourseFolder, quiet_nbgrader, visible_source
+from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOutcome
+
+
+class _Save(SaveAutoGrades):
+    """nbgrader's SaveAutoGrades in a session that is already open."""
+
+    def __init__(self, gradebook: Gradebook, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.gradebook = gradebook
+
+    def preprocess(self, nb: Any, resources: Any) -> Any:
+        self.notebook_id = resources["nbgrader"]["notebook"]
+        self.assignment_id = resources["nbgrader"]["assignment"]
+        self.student_id = resources["nbgrader"]["student"]
+        for index, cell in enumerate(nb.cells):
+            self.preprocess_cell(cell, resources, index)
+        return nb, resources
+
+
+class Recorder:
+    """Writes results of one assignment, each in one transaction. Not for use by several threads."""
+
+    def __init__(self, folder: CourseFolder, assignment: Assignment) -> None:
+        self.folder = folder
+        self.assignment = assignment
+        with quiet_nbgrader():
+            self.gradebook = Gradebook(folder.db_url, folder.paths.course_id)
+        self._sanitize = SanitizeHTML(enabled=True)
+
+    def close(self) -> None:
+        self.gradebook.close()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def recorded(self) -> set[str]:
+        """The students whose submission of this assignment is in the gradebook with at least one score."""
+        return {s.student_id for s in self.gradebook.assignment_submissions(self.assignment.name)}
+
+    def record(self, result: Result) -> None:
+        """Write one result: files first (replaced as a whole), then the gradebook (one transaction)."""
+        documents = {}
+        for notebook in result.notebooks:
+            ours = self.assignment.notebook(notebook.notebook)
+            document = as_document(ours, notebook)
+            documents[notebook.notebook] = self._sanitize.preprocess(document, {})[0]
+        self._write(result, documents)
+        with quiet_nbgrader():
+            late = self._grades(result, documents)
+            if late:
+                self._penalties(result, documents)
+
+    def _grades(self, result: Result, documents: dict[str, Any]) -> bool:
+        book, name = self.gradebook, self.assignment.name
+        with self._one_transaction(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nbgrader builds a submission before it adds it; SQLAlchemy remarks on that
+            book.update_or_create_student(result.student)
+            moment: dict[str, Any] = {}
+            with contextlib.suppress(ValueError, OverflowError):
+                moment = {"timestamp": parse_utc(result.timestamp)} if result.timestamp else {}
+            submission = book.update_or_create_submission(name, result.student, **moment)
+            for notebook, document in documents.items():
+                resources = {"nbgrader": {"notebook": notebook, "assignment": name, "student": result.student, "db_url": self.folder.db_url}}
+                _Save(book, config=self.folder.config).preprocess(document, resources)
+            for notebook_result in result.notebooks:
+                for outcome in notebook_result.outcomes:
+                    if outcome.status == INTERNAL:
+                        grade = book.find_grade(outcome.grade_id, notebook_result.notebook, name, result.student)
+                        grade.auto_score = None
+                        grade.needs_manual_grade = True
+            penalized = any(n.late_submission_penalty for n in submission.notebooks)
+            return bool(submission.total_seconds_late > 0 or penalized)
+
+    def _penalties(self, result: Result, documents: dict[str, Any]) -> None:
+        for notebook, document in documents.items():
+            resources = {
+                "nbgrader": {"notebook": notebook, "assignment": self.assignment.name, "student": result.student, "db_url": self.folder.db_url}
+            }
+            AssignLatePenalties(config=self.folder.config).preprocess(document, resources)
+        self.gradebook.db.expire_all()
+
+    @contextlib.contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        """nbgrader commits after every cell; here its commits only flush, and one commit ends it all."""
+        session = self.gradebook.db
+        commit = session.commit
+        session.commit = session.flush
+        try:
+            yield
+        except BaseException:
+            session.rollback()
+            raise
+        else:
+            commit()
+        finally:
+            del session.commit
+
+    def _write(self, result: Result, documents: dict[str, Any]) -> None:
+        """autograded/STUDENT/ASSIGNMENT, replaced as a whole so that no half-written folder is ever seen."""
+        target = self.folder.step("autograded", result.student, self.assignment.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+        try:
+            for name, data in self.assignment.files.items():
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            if result.timestamp:
+                (fresh / "timestamp.txt").write_text(result.timestamp, encoding="utf-8")
+            for name, document in documents.items():
+                nbformat.write(document, fresh / f"{name}.ipynb")
+            for path in fresh.rglob("*"):
+                path.chmod(0o755 if path.is_dir() else 0o444)
+            fresh.chmod(0o755)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
+                os.rename(target, old / "old")
+                os.rename(fresh, target)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.rename(fresh, target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def scores(self) -> dict[str, dict[str, float | None]]:
+        """Per student: the score of each graded cell as formgrader shows it (None while a person has to grade it)."""
+        table: dict[str, dict[str, float | None]] = {}
+        for submission in self.gradebook.assignment_submissions(self.assignment.name):
+            row = table.setdefault(submission.student_id, {})
+            for notebook in submission.notebooks:
+                for grade in notebook.grades:
+                    row[grade.name] = None if grade.needs_manual_grade and grade.manual_score is None else grade.score
+        return table
+
+
+def remove_submission(recorder: Recorder, student: str) -> None:
+    """Take a student's submission of this assignment out of the gradebook."""
+    with contextlib.suppress(MissingEntry):
+        recorder.gradebook.remove_submission(recorder.assignment.name, student)
+
+
+def as_document(ours: AssignmentNotebook, result: NotebookResult) -> Any:
+    """The graded notebook as an nbformat node that nbgrader's preprocessors understand."""
+    outcomes = {o.grade_id: o for o in result.outcomes}
+    used: set[str] = set()
+    cells = []
+    for index, cell in enumerate(result.rebuilt.get("cells", [])) if result.rebuilt else _bare(ours):
+        origin = ours.cells[cell["ours"]] if cell["ours"] is not None else None
+        cell_id = origin.cell_id if origin is not None and origin.cell_id not in used else ""
+        cell_id = cell_id or f"student-{index}"
+        used.add(cell_id)
+        metadata = nbformat.from_dict(origin.metadata if origin is not None else {})
+        if cell["kind"] != "code":
+            make = nbformat.v4.new_raw_cell if cell["kind"] == "raw" else nbformat.v4.new_markdown_cell
+            cells.append(make(cell["source"], id=cell_id, metadata=metadata))
+            continue
+        is_test = origin is not None and origin.role == TEST
+        source = visible_source(origin.source) if is_test and origin is not None else cell["source"]
+        made = nbformat.v4.new_code_cell(source, id=cell_id, metadata=metadata)
+        if is_test and origin is not None:
+            made.outputs = test_outputs(outcomes[origin.grade_id])
+        elif cell["run"] is not None:
+            made.outputs = run_outputs(cell["run"])
+        cells.append(made)
+    document = nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(ours.metadata))
+    document.nbformat_minor = 5
+    return document
+
+
+def _bare(ours: AssignmentNotebook) -> Iterator[tuple[int, dict[str, Any]]]:
+    for index, cell in enumerate(ours.cells):
+        yield index, {"kind": cell.kind, "source": cell.released, "ours": index, "run": None}
+
+
+def test_outputs(outcome: TestOutcome) -> list[Any]:
+    """A test cell's outputs: the points as the result (what nbgrader reads), then what the student may read."""
+    points = nbformat.v4.new_output("execute_result", {"text/plain": repr(float(outcome.points))}, execution_count=1)
+    return [points, *(nbformat.v4.new_output("display_data", {"text/plain": text}) for text in explanation(outcome))]
+
+
+def explanation(outcome: TestOutcome) -> list[str]:
+    """What the student may read about one test, as plain text."""
+    if outcome.status == PASSED:
+        return []
+    lines = [outcome.message] if outcome.message else []
+    if outcome.misconception:
+        lines.append(f"Likely misconception: {outcome.misconception}")
+    return lines
+
+
+def run_outputs(run: dict[str, Any]) -> list[Any]:
+    """The outputs of a cell of the student: text and images only."""
+    outputs = []
+    for name in ("stdout", "stderr"):
+        if run[name]:
+            outputs.append(nbformat.v4.new_output("stream", name=name, text=run[name]))
+    for shown in run["outputs"]:
+        metadata = {"image/png": {"alt": shown["alt"]}} if shown["alt"] and "image/png" in shown["data"] else {}
+        outputs.append(nbformat.v4.new_output("display_data", dict(shown["data"]), metadata=metadata))
+    error = run["error"]
+    if error is not None:
+        where = f" ({error['where']})" if error["where"] else ""
+        text = f"{error['type']}{where}: {error['text']}"
+        outputs.append(nbformat.v4.new_output("error", ename=error["type"], evalue=error["text"], traceback=[text]))
+    return outputs

@@ -1,0 +1,31 @@
+"""`course init`: a course folder for grading, made from the authored notebooks and course.toml."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from autograder.build import instructor_notebook, open_course
+from autograder.course_folder import CourseFolder, make_course_folder
+from autograder.errors import CourseError
+
+
+def init(root: Path, folder: Path, names: list[str] | None = None, force: bool = False) -> CourseFolder:
+    """Make (or, with `force`, update) the course folder. Raises CourseError for a folder that would be published with the course."""
+    course = open_course(root)
+    if course.root.resolve() in folder.resolve().parents and "build" not in folder.resolve().relative_to(course.root.resolve()).parts:
+        raise CourseError(
+            f"{folder} lies inside the repository; students' work must not end there.", "Name a folder outside, such as ~/lm-course."
+        )
+    wanted = course.names(names)
+    notebooks = {name: instructor_notebook(course.source(name), course.notebooks) for name in wanted}
+    due = {a.name: a.due for a in course.settings.assignments if a.name in wanted}
+    limits = (course.root / "course.toml").read_text(encoding="utf-8")
+    made = make_course_folder(folder, course.settings.course_id, notebooks, due, limits, force)
+    for name in wanted:
+        variants = course.root / "solutions" / "variants" / f"{name}.py"
+        if variants.exists():
+            target = made.root / "variants" / variants.name
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(variants, target)
+    return made
