@@ -347,7 +347,7 @@ CONFIG = '''"""Made by `course init`; nbgrader's commands read it too."""
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = {course_id!r}
-c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\nraise NotImplementedError()"}}
+c.ClearMarkScheme.enforce_metadata = False  # mark schemes stand in the locked cell above an answer
 '''
 
 
