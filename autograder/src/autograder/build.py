@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -262,7 +263,7 @@ def release_notebook(source: SourceNotebook, settings: NotebookSettings) -> Note
         config.CourseDirectory.assignment_id = source.name
         config.SaveCells.enabled = False  # as `nbgrader generate_assignment --no-db`
         config.GenerateAssignment.no_database = True
-        with _quiet(), venv_on_path():
+        with quiet(), venv_on_path():
             converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
             try:
                 converter.start()
@@ -281,12 +282,14 @@ def release_notebook(source: SourceNotebook, settings: NotebookSettings) -> Note
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No log lines of nbgrader and nbconvert; what goes wrong arrives as an exception."""
+def quiet() -> Iterator[None]:
+    """No log lines and warnings of nbgrader and nbconvert; what goes wrong arrives as an exception."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
 

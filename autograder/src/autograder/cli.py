@@ -13,7 +13,14 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from autograder.errors import CourseError
@@ -192,15 +199,21 @@ if __name__ == "__main__":
     main()
 
 
-CourseDir = Annotated[Path, typer.Option("--course-dir", help="The course folder: source/, submitted/, gradebook.db.")]
+CourseDir = Annotated[
+    Path, typer.Option("--course-dir", help="The course folder: source/, submitted/, gradebook.db.")
+]
 
 
 @app.command("init")
 def init_command(
     folder: Annotated[Path, typer.Argument(help="The new course folder, outside the repository.")],
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAMES]", help="Notebooks; all if none.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAMES]", help="Notebooks; all if none.")
+    ] = None,
     root: Root = Path("."),
-    force: Annotated[bool, typer.Option("--force", help="Update the assignments in an existing folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Update the assignments in an existing folder.")
+    ] = False,
 ) -> None:
     """Make a course folder for grading: instructor's notebooks, releases, gradebook, due dates.
 

@@ -16,6 +16,7 @@ _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?(?:e-?\d+)?|[^\s\w]")
 _WORD = re.compile(
     r"\w|[-+*/%@<>=&|^~!]"
 )  # what tells one line from another; brackets, dots and commas do not
+_STRING = re.compile(r"\"[^\"]*\"|'[^']*'")  # counts as one word
 _ENOUGH = 6  # words of a line that nobody writes by chance; `return total / n` has three
 _VARIANT = re.compile(r"\bautograder\b.*\bvariants\b|^\s*@(right|wrong)\(", re.MULTILINE)
 _TEXT_ENDINGS = {".py", ".md", ".toml", ".yml", ".yaml", ".txt", ".cfg", ".json", ".html", ""}
@@ -55,7 +56,7 @@ def secrets(source: SourceNotebook) -> list[Secret]:
             tokens = _tokens(line)
             if _weight(tokens) >= _ENOUGH and tokens not in opened:
                 found.append(Secret(f"{source.path}, question {cell.name}", line.strip(), tokens))
-    return found
+    return list({secret.tokens: secret for secret in reversed(found)}.values())
 
 
 def _open_text(source: SourceNotebook) -> Iterable[str]:
@@ -93,7 +94,7 @@ def _tokens(text: str) -> str:
 
 
 def _weight(tokens: str) -> int:
-    return sum(1 for token in tokens.split() if _WORD.match(token))
+    return sum(1 for token in _TOKEN.findall(_STRING.sub("text", tokens)) if _WORD.match(token))
 
 
 def leaks_in_text(text: str, path: str, cell: str, hidden: Iterable[Secret]) -> list[Leak]:

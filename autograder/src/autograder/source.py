@@ -387,9 +387,10 @@ def _check_exercise(name: str, source: str, tree: ast.Module, where: str) -> Non
             "Move helpers inside it and imports to a setup cell, or rename it.",
         )
     definition = definitions[0]
-    inside = range(definition.body[0].lineno, (definition.end_lineno or 0) + 2)
+    first = definition.body[0]
+    kept = (first.end_lineno or 0) if ast.get_docstring(definition) is not None else definition.lineno
     for number, text in enumerate(source.split("\n"), start=1):
-        if ("BEGIN SOLUTION" in text or "END SOLUTION" in text) and number < inside.start:
+        if ("BEGIN SOLUTION" in text or "END SOLUTION" in text) and number <= kept:
             raise CourseError(
                 f"{where}: the solution region starts before the body of {name}.",
                 "Signature and docstring stay with the student: put the region after them.",
