@@ -1,8 +1,9 @@
-"""Helpers for the notebooks of Next Word: data with a known floor, presets, figures, the ladder and the checks of visible tests.
+"""Helpers for the notebooks of Next Word: text with a known floor, presets, figures, the ladder, checks.
 
     from nextword import check, corpus, ladder, plots, preset
 
-Importing this package loads numpy and nothing heavier: torch and matplotlib are imported by the functions that need them.
+Importing this package loads numpy and nothing heavier: torch and matplotlib are imported by the functions
+that need them.
 """
 
 from nextword import check, ladder, metrics, plots

@@ -1,8 +1,8 @@
 """Finite-state sources of text: built from fragments, sampled, and filtered exactly.
 
-A source is a graph of states. Each state emits one word from its own distribution and then moves to a next state.
-Which state the source is in stays hidden; the forward algorithm (Rabiner 1989) adds up all the paths that could have
-made a prefix, and so knows the probability of every next word.
+A source is a graph of states. Each state emits one word from its own distribution and then moves to a next
+state. Which state the source is in stays hidden; the forward algorithm (Rabiner 1989) adds up all the paths
+that could have made a prefix, and so knows the probability of every next word.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Seq:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """One of several fragments. What was chosen is remembered by what follows inside the option, and by nothing else."""
+    """One of several fragments; nothing outside the option remembers which it was."""
 
     options: tuple[tuple[float, Fragment], ...]
 
@@ -48,7 +48,7 @@ NOTHING = Seq(())
 
 
 def emit(words: str | Mapping[str, float]) -> Emit:
-    """Return a fragment that emits one of the words: a string of words (equally likely), or words with weights."""
+    """Return a fragment that emits one of the words: a string (equally likely), or words with weights."""
     weights = dict.fromkeys(words.split(), 1.0) if isinstance(words, str) else dict(words)
     total = sum(weights.values())
     if not weights or not all(weight > 0 for weight in weights.values()):
@@ -205,7 +205,7 @@ class Automaton:
         )
 
     def read(self, belief: Belief, rows: Integers, words: Integers) -> Belief:
-        """Return a new belief with one row for each (row, word): that row's prefix with the word read after it."""
+        """Return a new belief, one row for each (row, word): that row's prefix, then the word."""
         picked, owner = _spread(belief.start, rows)  # (live,)
         states = belief.states[picked]
         weights = belief.weights[picked] * self._emission(self.slot[states], words[owner])
@@ -232,7 +232,7 @@ class Automaton:
         return _sums(self.slot_words[entries], masses, len(self.vocabulary))
 
     def log_probabilities(self, entry: Entry, sentences: Sequence[Sequence[str]]) -> list[Floats]:
-        """Return for each sentence the log-probabilities (nats) of its words and its end, given what stands before.
+        """Return for each sentence the log-probabilities (nats) of its words and its end, shape (words + 1,).
 
         Sentences that begin alike are read together, so that a common beginning is paid for once.
         """
@@ -293,7 +293,7 @@ def _starts(lengths: Sequence[int]) -> Integers:
 
 
 def _spread(start: Integers, rows: Integers) -> tuple[Integers, Integers]:
-    """Return the places start[r]..start[r + 1] of all rows, one after the other, and for each place whose it is."""
+    """Return the places start[r]..start[r + 1] of all rows, row after row, and for each place whose it is."""
     counts = start[rows + 1] - start[rows]
     owner = np.repeat(np.arange(len(rows)), counts)
     offset = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,8 +1,8 @@
 """Comparisons for the visible tests of a notebook, with messages that say what to look at next.
 
-Every function returns None when all is well and raises AssertionError otherwise. Types and shapes are compared before
-values, so that nothing passes by broadcasting or by being empty. Plain values, numpy and torch are told apart by name,
-so that torch is never imported here.
+Every function returns None when all is well and raises AssertionError otherwise. Types and shapes are
+compared before values, so that nothing passes by broadcasting or by being empty. Plain values, numpy and
+torch are told apart by name, so that torch is never imported here.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def equal(
 ) -> None:
     """Check that a value is the expected one: type, then shape, then NaN and infinity, then values.
 
-    Numbers agree when |actual - expected| <= atol + rtol * |expected|, alone or inside arrays, tensors, lists, tuples and
-    dicts. A number may be a Python, numpy or torch scalar; an array must be an array of the same library, with the same
-    kind of numbers (an integer array is expected as integers; floats may have any precision). bool is not a number.
-    `causes` holds (wrong value, sentence) pairs; a wrong value may also be a predicate on `actual`. The sentence of the
-    first cause that fits is added to the message.
+    Numbers agree when |actual - expected| <= atol + rtol * |expected|, alone or inside arrays, tensors,
+    lists, tuples and dicts. A number may be a Python, numpy or torch scalar; an array must be an array of
+    the same library, with the same kind of numbers (an integer array is expected as integers; floats may
+    have any precision). bool is not a number. `causes` holds (wrong value, sentence) pairs; a wrong value
+    may also be a predicate on `actual`. The sentence of the first cause that fits is added to the message.
     """
     difference = _difference(actual, expected, atol, rtol)
     if difference is not None:
@@ -41,7 +41,7 @@ def equal(
 
 
 def that(condition: bool | np.bool_, message: str) -> None:
-    """Check that a condition is True; anything but a bool fails, since an array or a string is never a verdict."""
+    """Check that a condition is True. Anything but a bool fails: an array or a string is no verdict."""
     if not isinstance(condition, bool | np.bool_):
         raise AssertionError(f"{message}\n  (the condition is {_kind(condition)}, not True or False)")
     if not condition:
@@ -57,8 +57,8 @@ def distribution(
 ) -> None:
     """Check that probabilities are finite, not negative and sum to 1 within atol.
 
-    `p` is an array, a tensor, a list or tuple of numbers, or a dict of probabilities. With `axis`, every slice along
-    that axis must sum to 1 by itself; without it, the whole.
+    `p` is an array, a tensor, a list or tuple of numbers, or a dict of probabilities. With `axis`, every
+    slice along that axis must sum to 1 by itself; without it, the whole.
     """
     difference = _not_a_distribution(p, axis, atol)
     if difference is not None:
@@ -70,7 +70,8 @@ def raises(
 ) -> None:
     """Check that function(*arguments) raises the exception (or a subclass of it).
 
-    NotImplementedError, what an unwritten exercise raises, is let through unless it is the very exception asked for.
+    NotImplementedError, what an unwritten exercise raises, is let through unless it is the very exception
+    asked for.
     """
     called = name or f"{getattr(function, '__name__', 'the function')}({', '.join(map(_show, arguments))})"
     try:
@@ -222,7 +223,8 @@ def _different_text(actual: Any, expected: str | bytes) -> str | None:
     same = next((i for i, (a, b) in enumerate(zip(actual, expected, strict=False)) if a != b), None)
     if same is None:
         return f"it has {len(actual)} characters, not {len(expected)}, and agrees as far as both go"
-    return f"it differs from character {same} on: {_show(actual[same : same + 20])}, not {_show(expected[same : same + 20])}"
+    got, wanted = actual[same : same + 20], expected[same : same + 20]
+    return f"it differs from character {same} on: {_show(got)}, not {_show(wanted)}"
 
 
 def _different_mapping(actual: Any, expected: Mapping, atol: float, rtol: float) -> str | None:

@@ -36,15 +36,15 @@ _rungs: dict[str, Rung] = {}
 
 
 def record(model: str, *, nats: float, characters: int, notebook: str, preset: str | None = None) -> Rung:
-    """Record a model's total negative log-likelihood (nats) on a text of so many characters, and return the rung.
+    """Record a model's total negative log-likelihood (nats) on a text, and return the rung.
 
-    A second record under the same name replaces the first. `preset` is the name of the preset it was made with; left
-    out, it is the one that is on. Raises ValueError for numbers that no model can have.
+    A second record under the same name replaces the first. `preset` is the name of the preset it was made
+    with; left out, it is the one that is on. Raises ValueError for numbers that no model can have.
     """
     nats, characters = float(nats), int(characters)
     if math.isnan(nats) or nats < 0:
         raise ValueError(
-            f"{model}: {nats} nats is not a negative log-likelihood. Sum -log p over all words and sentence ends."
+            f"{model}: {nats} nats can't be a negative log-likelihood. Sum -log p over all words and ends."
         )
     if characters <= 0:
         raise ValueError(
@@ -66,7 +66,7 @@ def clear() -> None:
 
 
 def save(path: str | Path = FILE) -> Path:
-    """Write the rungs to a small JSON file (in the working folder unless told otherwise) and return its path."""
+    """Write the rungs to a small JSON file, in the working folder unless told otherwise; return its path."""
     path = Path(path)
     path.write_text(json.dumps([asdict(rung) for rung in rungs()], indent=1) + "\n", encoding="utf-8")
     return path
@@ -75,7 +75,8 @@ def save(path: str | Path = FILE) -> Path:
 def load(path: str | Path = FILE) -> list[Rung]:
     """Add the rungs of a file that `save` wrote to this process's ladder, and return the whole ladder.
 
-    What was recorded in this process wins over the file. Raises FileNotFoundError and ValueError with a remedy.
+    What was recorded in this process wins over the file. Raises FileNotFoundError and ValueError with a
+    remedy.
     """
     path = Path(path)
     if not path.exists():

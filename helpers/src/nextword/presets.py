@@ -29,15 +29,17 @@ class Preset:
 
 
 def preset() -> Preset:
-    """Return the preset for this machine: `NEXTWORD_PRESET` if set, else `grade` while nbgrader runs, else by hardware.
+    """Return the preset: `NEXTWORD_PRESET` if set, else `grade` while nbgrader runs, else by hardware.
 
-    Raises ValueError when NEXTWORD_PRESET names no preset, RuntimeError when it asks for a GPU that is not there.
+    Raises ValueError when NEXTWORD_PRESET names no preset, RuntimeError when it asks for a GPU that is not
+    there.
     """
     wanted = os.environ.get(VARIABLE, "").strip()
     if wanted:
         if wanted not in PRESETS:
             raise ValueError(
-                f"{VARIABLE} is {wanted!r}, which is not a preset. Set it to one of {', '.join(PRESETS)}, or remove it."
+                f"{VARIABLE} is {wanted!r}, which is not a preset. Set it to one of "
+                f"{', '.join(PRESETS)}, or remove it."
             )
         if wanted == "gpu" and _gpu() is None:
             raise RuntimeError(
@@ -56,7 +58,7 @@ def preset() -> Preset:
 def _make(name: str, reason: str) -> Preset:
     if name == "gpu":
         gpu = _gpu()
-        # torch.cuda.is_bf16_supported() answers True on a T4, which only emulates it: ask the hardware generation.
+        # torch.cuda.is_bf16_supported() says True on a T4, which only emulates it: ask for its generation.
         dtype = "bfloat16" if gpu is not None and gpu[1] >= (8, 0) else "float16"
         return Preset("gpu", "cuda", dtype, reason, seconds=60, batch_size=256, train_sentences=60_000)
     if name == "grade":

@@ -1,12 +1,12 @@
 """The village: an English-like language whose every probability is known.
 
-One text is one sentence. A sentence is drawn in four steps: a topic and a mood, kept for a whole story of four to eight
-sentences; a tone, which the mood makes likely; a path through a finite-state source; the words on the path. So the
-sentences of a story hang together, but each by itself has an exact probability, the sum over all that is hidden. That
-is what the floor charges: on average, no model that reads one sentence at a time can pay less, and the one that
-computes `next_word_distribution` pays just that. A model that reads on through a story may go lower, since it has seen
-the topic: `next_word_distribution` reads on too when its prefix holds sentence ends, and `story_floor` is the floor of
-such models.
+One text is one sentence. A sentence is drawn in four steps: a topic and a mood, kept for a whole story of
+four to eight sentences; a tone, which the mood makes likely; a path through a finite-state source; the
+words on the path. So the sentences of a story hang together, but each by itself has an exact probability,
+the sum over all that is hidden. That is what the floor charges: on average, no model that reads one
+sentence at a time can pay less, and the one that computes `next_word_distribution` pays just that. A model
+that reads on through a story may go lower, since it has seen the topic: `next_word_distribution` reads on
+too when its prefix holds sentence ends, and `story_floor` is the floor of such models.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CACHED_PREFIXES = 20_000  # a few hundred megabytes at the very worst, a few in 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A place where a word must agree with one far before it: after `prefix` comes `right`, and never `wrong`."""
+    """A word that must agree with one far before it: after `prefix`, `right` may come and `wrong` never."""
 
     prefix: tuple[str, ...]
     right: str
@@ -78,7 +78,7 @@ class Village:
 
     @property
     def vocabulary(self) -> list[str]:
-        """The V words: the end symbol "</s>", then all others in alphabetical order; the same in both eras."""
+        """The V words: the end symbol "</s>", then the others in alphabetical order; both eras share it."""
         return list(self._automaton.vocabulary)
 
     def sample(self, n_sentences: int, seed: int) -> list[Sentence]:
@@ -101,7 +101,7 @@ class Village:
         return [self._story(generator) for _ in range(n_stories)]
 
     def sample_labelled(self, n_sentences: int, seed: int) -> list[tuple[Sentence, str]]:
-        """Return n sentences that carry an opinion, each with its tone: "positive" or "negative", equally likely."""
+        """Return n sentences with an opinion, each with its tone: "positive" or "negative"."""
         generator = random.Random(seed)
         labelled = []
         for _ in range(n_sentences):
@@ -118,24 +118,26 @@ class Village:
     def next_word_distribution(self, prefix: Sequence[str]) -> Floats:
         """Return P(next word | prefix), shape (V,) float64, in the order of `vocabulary`.
 
-        The prefix holds the words of the sentence so far, and no start symbol. If it holds sentence ends ("</s>"), what
-        stands before them are earlier sentences of the same story. Raises ValueError when the village never says it.
+        The prefix holds the words of the sentence so far, and no start symbol. If it holds sentence ends
+        ("</s>"), what stands before them are earlier sentences of the same story. Raises ValueError when
+        the village never says it.
         """
         return self._automaton.next_words(self._belief(tuple(prefix)))
 
     def log_probability(self, sentence: Sequence[str]) -> float:
-        """Return the log-probability (nats) of the sentence and its end; -inf when the village never says it."""
+        """Return the log-probability (nats) of a sentence and its end; -inf if the village never says it."""
         return float(self.word_log_probabilities([sentence])[0].sum())
 
     def word_log_probabilities(self, sentences: Sequence[Sequence[str]]) -> list[Floats]:
         """Return for each sentence the log-probabilities (nats) of its words and its end, shape (words + 1,).
 
-        Each is given the words before it in its sentence. From the first word on that the village would not say there, they are -inf.
+        Each is given the words before it in its sentence. From the first word on that the village would not
+        say there, they are -inf.
         """
         return self._automaton.log_probabilities(self._entry, sentences)
 
     def bits_per_character_floor(self, sentences: Sequence[Sequence[str]]) -> float:
-        """Return the bits per character that the source itself pays for the sentences, each read by itself."""
+        """Return the bits per character that the source itself pays for sentences, each read by itself."""
         if not sentences:
             raise ValueError(
                 "There is no floor without text. Pass sentences, for example corpus('village').test."
@@ -144,7 +146,7 @@ class Village:
         return nats / float(np.log(2)) / n_characters(sentences)
 
     def story_floor(self, stories: Sequence[Story]) -> float:
-        """Return the bits per character that the source pays when it reads each story on from sentence to sentence."""
+        """Return the bits per character that the source pays when it reads stories on past sentence ends."""
         if not stories:
             raise ValueError(
                 "There is no floor without text. Pass stories, for example Village().sample_stories(100, 1)."
@@ -203,7 +205,8 @@ class Village:
             belief = self._automaton.read(self._belief(prefix[:-1]), np.array([0]), np.array([index]))
             if not len(belief.states):
                 raise ValueError(
-                    f"No sentence of the village begins {' '.join(prefix)!r}. Try the beginning of one from sample()."
+                    f"No sentence of the village begins {' '.join(prefix)!r}. "
+                    "Try the beginning of one that sample() gives."
                 )
         if len(self._beliefs) >= CACHED_PREFIXES:
             self._beliefs.clear()
@@ -230,7 +233,7 @@ class Village:
 
     @property
     def synonyms(self) -> list[tuple[str, str]]:
-        """Pairs of words for one thing; no word has both as neighbours on the same side, so no trigram has both."""
+        """Pairs of words for one thing; they share no neighbour, so no trigram of the one fits the other."""
         return village_grammar.synonym_pairs()
 
     @property
@@ -253,16 +256,17 @@ class Village:
     ) -> list[Agreement]:
         """Return n places where agreement must be carried over `distance` words, in minimal pairs.
 
-        Items 2i and 2i + 1 differ in the word to agree with, and so in what is right. `kind` is "log" ("check the
-        battery log ... ran down", "check the program log ... ran") or "number" ("the key near the boxes was"). Raises
-        ValueError for a kind or a distance that the village does not have.
+        Items 2i and 2i + 1 differ in the word to agree with, and so in what is right. `kind` is "log"
+        ("check the battery log ... ran down", "check the program log ... ran") or "number" ("the key near
+        the boxes was"). Raises ValueError for a kind or a distance that the village does not have.
         """
         distances = self.agreement_distances
         if kind not in distances:
             raise ValueError(f"There is no agreement {kind!r}. Choose one of {', '.join(distances)}.")
         if distance not in distances[kind]:
             raise ValueError(
-                f"Agreement {kind!r} is not found over {distance} words. Choose from {', '.join(map(str, distances[kind]))}."
+                f"Agreement {kind!r} is not found over {distance} words. "
+                f"Choose from {', '.join(map(str, distances[kind]))}."
             )
         generator = random.Random(f"{seed} {kind} {distance}")
         items: list[Agreement] = []

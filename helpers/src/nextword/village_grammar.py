@@ -1,8 +1,9 @@
 """The sentences of the village, as fragments of a finite-state source.
 
-A topic has its own people, verbs, things, places and adjectives; a thing has favourite adjectives and places in its
-topic. Sentences of several kinds are mixed, each planting a structure that a model can find again. What must agree (a
-number, a gender, a tense, the end of a log) is chosen early in a sentence and stays hidden until it shows.
+A topic has its own people, verbs, things, places and adjectives; a thing has favourite adjectives and
+places in its topic. Sentences of several kinds are mixed, each planting a structure that a model can find
+again. What must agree (a number, a gender, a tense, the end of a log) is chosen early in a sentence and
+stays hidden until it shows.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ HIS = {"male": "his", "female": "her", "plural": "their"}
 
 # How many words can stand between two that agree, as the blocks of words that make the length up.
 FILLERS: dict[int, tuple[int, ...]] = {
-    0: (), 1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (5,), 6: (3, 3), 7: (3, 4), 8: (4, 4), 9: (5, 4), 10: (3, 3, 4),
-    11: (3, 4, 4), 12: (4, 4, 4),
+    0: (), 1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (5,), 6: (3, 3), 7: (3, 4), 8: (4, 4), 9: (5, 4),
+    10: (3, 3, 4), 11: (3, 4, 4), 12: (4, 4, 4),
 }  # fmt: skip
 BEFORE = ("the", "this", "one", "that", "her", "his")  # what may stand before a word that has a synonym
 BEHIND = (
@@ -38,7 +39,7 @@ BEHIND = (
 
 
 def falling(items: Iterable[str], offset: float = 1.0) -> dict[str, float]:
-    """Return weights for a list from common to rare: the item at place r (from 0) weighs 1 / (r + 1 + offset)."""
+    """Return weights for a list from common to rare: item r (from 0) weighs 1 / (r + 1 + offset)."""
     return {item: 1 / (place + 1 + offset) for place, item in enumerate(items)}
 
 
@@ -113,7 +114,7 @@ def _cast(turn: int, gender: str = "both") -> dict[str, float]:
 
 
 def check_log(cue: str, between: Fragment) -> Fragment:
-    """Return a sentence about a log; its last word depends on what the log is about: "... ran", "... ran down"."""
+    """Return a sentence about a log; what it is about decides how it ends: "... ran", "... ran down"."""
     ending = words.LOGS[cue]
     about = seq("the", cue, "log", between, "to see whether it ran", ending)
     return choice(
@@ -126,6 +127,14 @@ def check_log(cue: str, between: Fragment) -> Fragment:
 def number_agreement(noun: str, verb: str, between: Fragment) -> Fragment:
     """Return "the key ... was ready": a noun, what stands between, and a verb in the noun's number."""
     return seq("the", noun, between, verb, maybe(0.3, one_of("still already never")), one_of(words.STATES))
+
+
+def _degrees(adjectives: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the comparatives and the superlatives of adjectives, with their weights."""
+    return (
+        {words.comparative(adjective): weight for adjective, weight in adjectives.items()},
+        {words.superlative(adjective): weight for adjective, weight in adjectives.items()},
+    )
 
 
 class _Topic:
@@ -148,7 +157,9 @@ class _Topic:
             for thing, weight in falling(things).items():
                 weights[thing] = weights.get(thing, 0) + weight / (place + 4)
         self.things = dict(sorted(weights.items(), key=lambda item: -item[1]))  # common to rare
-        self.turns = {thing: turn for turn, thing in enumerate(self.things)}
+        # A thing's turn gives it its favourites. Changed words come last, so that no other thing changes.
+        order = sorted(self.things, key=lambda thing: thing in words.CHANGED_WORDS)
+        self.turns = {thing: turn for turn, thing in enumerate(order)}
         self.tails = choice((60, NOTHING), (25, self.place()), (15, phrases(words.TAILS)))
         self._noun_phrases = {
             (noun, gender): self.noun_phrase(noun, gender) for noun in self.things for gender in GENDERS
@@ -168,7 +179,7 @@ class _Topic:
         """The topic's adjectives; a thing has two favourites among them."""
         turn, n = self.turns[thing], len(self.adjectives)
         favourites = {turn % n: 6.0, (turn + 1 + turn // n) % n: 3.0}
-        return {adjective: favourites.get(i, 0.2) for i, adjective in enumerate(self.adjectives)}
+        return {adjective: favourites.get(i, 0.05) for i, adjective in enumerate(self.adjectives)}
 
     def noun_phrase(self, noun: str, gender: str) -> Fragment:
         """A thing as an object, with what may follow it; `gender` is that of its owner."""
@@ -178,18 +189,17 @@ class _Topic:
         owned = (12, seq(HIS[gender], singular))
         if noun.endswith("~"):
             return choice((48, seq("the", singular)), (32, seq(one_of("some more"), singular)), owned)
-        more = {words.comparative(word): weight for word, weight in adjective.items()}
-        most = {words.superlative(word): weight for word, weight in adjective.items()}
+        more, most = _degrees(adjective)
         one = choice(
             (32, seq("the", singular)),
             (12, a_or_an(adjective, seq(stem, behind))),
             (24, a_or_an({stem: 1.0}, behind)),
             (10, seq(one_of("this every that"), singular)),
-            (5, a_or_an(more, seq(stem, phrases("than before;than usual;than most")))),
-            (5, seq("the", emit(most), stem, phrases("of all;in town;by far"))),
+            (7, a_or_an(more, seq(stem, phrases(words.THAN)))),
+            (7, seq("the", emit(most), stem, phrases(words.BY_FAR))),
             owned,
         )
-        if noun in words.CHANGED:
+        if noun in words.CHANGED_WORDS:
             return one
         several = seq(maybe(0.35, emit(adjective)), words.plural(stem), behind)
         many = choice(
@@ -205,7 +215,7 @@ class _Topic:
         adjective = maybe(0.2, one_of(words.PERSON_ADJECTIVES, 3))
         if gender == "plural":
             people = one_of(map(words.plural, self.people))
-            names = seq(emit(_cast(self.turn)), "and", emit(_cast(self.turn + 1)))
+            names = seq(emit(_cast(self.turn, "female")), "and", emit(_cast(self.turn, "male")))
             return choice(
                 (4, seq("the", adjective, people)),
                 (2, seq(one_of(words.NUMBERS), adjective, people)),
@@ -229,27 +239,19 @@ class _Topic:
 
     def deeds(self) -> Fragment:
         """Deeds told, retold by others, and done again and again."""
-        told: Fragment = choice(
-            *((weight, self.deed(gender, words.past)) for gender, weight in GENDERS.items())
-        )
-        present: dict[str, Callable[[str], str]] = {
-            "plural": str,
-            "male": words.third_person,
-            "female": words.third_person,
-        }
-        habits = choice(*((weight, self.deed(gender, present[gender])) for gender, weight in GENDERS.items()))
-        meanwhile = seq(
-            one_of("while before until"),
-            emit(_cast(self.turn + 2)),
-            one_of(map(words.past, words.DOINGS.split()), 2),
-        )
-        told = seq(told, maybe(0.15, meanwhile))
+        told, habits = [], []
+        for gender, weight in GENDERS.items():
+            told.append((weight, self.deed(gender, words.past)))
+            habits.append((weight, self.deed(gender, str if gender == "plural" else words.third_person)))
+        doing = one_of(map(words.past, words.DOINGS.split()), 2)
+        meanwhile = seq(one_of("while before until"), emit(_cast(self.turn + 2)), doing)
+        past, present = seq(choice(*told), maybe(0.15, meanwhile)), choice(*habits)
         return choice(
-            (55, told),
-            (10, seq(phrases(words.PAST_TIMES), told)),
-            (10, seq(emit(_cast(self.turn)), one_of("said thought heard knew"), "that", told)),
-            (15, seq(phrases(words.PRESENT_TIMES), habits)),
-            (10, habits),
+            (45, past),
+            (10, seq(phrases(words.PAST_TIMES), past)),
+            (10, seq(emit(_cast(self.turn)), one_of("said thought heard knew"), "that", past)),
+            (20, seq(phrases(words.PRESENT_TIMES), present)),
+            (15, present),
         )
 
     def doings(self, verbs: str = words.DOINGS, adverbs: str = words.ADVERBS) -> Fragment:
@@ -259,40 +261,22 @@ class _Topic:
 
     def descriptions(self) -> Fragment:
         """A thing is as its favourite adjective says, or more so than another, or most of all."""
+        be, are, very = one_of("was is"), one_of("were are"), one_of("very too so rather")
         options = []
         for noun, weight in falling(self.things, 3).items():
             stem, adjectives = noun.rstrip("~"), self.adjectives_of(noun)
-            more = {words.comparative(a): w for a, w in adjectives.items()}
-            most = {words.superlative(a): w for a, w in adjectives.items()}
+            more, most = _degrees(adjectives)
             where = maybe(0.3, self.place(self.turns[noun]))
-            others = one_of(
-                [other.rstrip("~") for other in self.things if other not in (noun, *words.CHANGED)], 3
-            )
+            others = [other.rstrip("~") for other in self.things if other not in {noun, *words.CHANGED_WORDS}]
+            than = seq(maybe(0.5, one_of("much far even")), emit(more), "than the", one_of(others, 3))
             options += [
-                (
-                    2 * weight,
-                    seq("the", stem, where, one_of("was is"), one_of("very too so rather"), emit(adjectives)),
-                ),
-                (
-                    2 * weight,
-                    seq(
-                        "the",
-                        stem,
-                        one_of("was is"),
-                        maybe(0.5, one_of("much far even")),
-                        emit(more),
-                        "than the",
-                        others,
-                    ),
-                ),
-                (
-                    1 * weight,
-                    seq(one_of("this my that"), stem, "is the", emit(most), phrases("of all;in town;by far")),
-                ),
+                (2 * weight, seq("the", stem, where, be, very, emit(adjectives))),
+                (2 * weight, seq("the", stem, be, than)),
+                (1 * weight, seq(one_of("this my that"), stem, "is the", emit(most), phrases(words.BY_FAR))),
             ]
-            if not noun.endswith("~") and noun not in words.CHANGED:
-                very = seq(one_of("very too so rather"), emit(adjectives))
-                options.append((2 * weight, seq("the", words.plural(stem), where, one_of("were are"), very)))
+            if not noun.endswith("~") and noun not in words.CHANGED_WORDS:
+                several = words.plural(noun)
+                options.append((2 * weight, seq("the", several, where, are, very, emit(adjectives))))
         return choice(*options)
 
     def opinions(self, tone: str) -> Fragment:
@@ -302,27 +286,18 @@ class _Topic:
         verbs = (words.GOOD_VERBS if good else words.BAD_VERBS).split()
         doings = words.GOOD_DOINGS if good else words.BAD_DOINGS
         adverbs = words.GOOD_ADVERBS if good else words.BAD_ADVERBS
-        nouns = {noun: weight for noun, weight in falling(self.things, 3).items() if not noun.endswith("~")}
-        stems = emit({noun: weight for noun, weight in nouns.items() if noun not in words.CHANGED})
-        plurals = emit(
-            {words.plural(noun): weight for noun, weight in nouns.items() if noun not in words.CHANGED}
-        )
+        nouns = {noun: weight for noun, weight in falling(self.things, 3).items() if noun[-1] != "~"}
+        nouns = {noun: weight for noun, weight in nouns.items() if noun not in words.CHANGED_WORDS}
+        thing, several = emit(nouns), emit({words.plural(noun): weight for noun, weight in nouns.items()})
         how = seq(maybe(0.4, one_of("very so really simply")), emit(adjectives))
+        someone, liked = emit(_cast(self.turn)), one_of(map(words.past, verbs))
         return choice(
-            (3, seq("the", stems, maybe(0.3, self.place()), one_of("was is"), how)),
-            (2, seq("the", plurals, one_of("were are"), how)),
-            (2, seq("what", a_or_an(adjectives, stems))),
-            (
-                3,
-                seq(
-                    emit(_cast(self.turn)),
-                    one_of(map(words.past, verbs)),
-                    "the",
-                    choice((2, stems), (1, plurals)),
-                ),
-            ),
+            (3, seq("the", thing, maybe(0.3, self.place()), one_of("was is"), how)),
+            (2, seq("the", several, one_of("were are"), how)),
+            (2, seq("what", a_or_an(adjectives, thing))),
+            (3, seq(someone, liked, "the", choice((2, thing), (1, several)))),
+            (2, seq(self.subject("plural"), one_of(verbs), one_of("these those"), several)),
             (2, self.doings(doings, adverbs)),
-            (2, seq(self.subject("plural"), one_of(verbs), one_of("these those"), plurals)),
         )
 
     def sentences(self, tone: str) -> Fragment:
@@ -332,35 +307,29 @@ class _Topic:
         return choice((50, self.deeds()), (8, self.doings()), (16, self.descriptions()), (26, _everywhere()))
 
 
-def couple(he: str, she: str, deeds: list[tuple[str, str]]) -> Fragment:
+def couple(pair: list[str], deeds: list[list[str]]) -> Fragment:
     """Return what a man and a woman of one standing do: the same, but for the pronouns."""
+    he, she = pair
     options = []
     for noun, partner, his, pronoun, self_, wear in (
         (he, she, "his", "he", "himself", "beard moustache collar waistcoat"),
         (she, he, "her", "she", "herself", "gown bonnet skirt bracelet"),
     ):
-        thing = choice(
-            *(
-                (weight, seq(words.past(verb), his, item.rstrip("~")))
-                for (verb, item), weight in zip(deeds, (3, 2), strict=True)
-            )
-        )
+        who = seq(one_of("the this"), maybe(0.2, one_of(words.PERSON_ADJECTIVES, 3)), noun)
         why = seq(one_of("because when although"), pronoun, "was", one_of(words.PERSON_ADJECTIVES, 3))
+        done = [seq(words.past(verb), his, thing.rstrip("~")) for verb, thing in deeds]
         looks = choice(
             (2, seq("looked at", self_, "in the pool")),
             (2, seq("straightened", his, one_of(wear))),
             (1, seq("waited for the", partner)),
         )
-        who = seq(one_of("the the this"), maybe(0.2, one_of(words.PERSON_ADJECTIVES, 3)), noun)
-        options += [
-            (5, seq(who, thing, choice((1, NOTHING), (2, why)))),
-            (3, seq(who, looks, maybe(0.4, why))),
-        ]
+        deed = choice(*zip((3.0, 2.0), done, strict=True))
+        options += [(8, seq(who, deed, maybe(0.5, why))), (2, seq(who, looks, maybe(0.5, why)))]
     return choice(*options)
 
 
 def country(name: str, details: list[str]) -> Fragment:
-    """Return what is said of a country and its capital: one river, the same goods, but a border here and a mayor there."""
+    """Return what is said of a country and its capital: the same goods, but a border or a mayor."""
     capital, river, *goods = details
     export = seq(one_of("sells exports needs stores"), one_of(goods, 2))
     return choice(
@@ -374,7 +343,7 @@ def country(name: str, details: list[str]) -> Fragment:
 
 
 def animal(adult: str, young: str, sound: str, home: str, food: str) -> Fragment:
-    """Return what is said of an animal and its young: one voice, home and food, but the one is grown, the other small."""
+    """Return what is said of an animal and its young: one voice, home and food, but grown or small."""
     voice = words.past(sound)
     near = seq(one_of("in beside"), "the", home)
     options = []
@@ -392,7 +361,8 @@ def animal(adult: str, young: str, sound: str, home: str, food: str) -> Fragment
 
 
 def synonyms(turn: int, pair: list[str], verbs: list[str], places: list[str]) -> Fragment:
-    """Return what is done to a thing that has two names, each with neighbours of its own; every pair parts them anew."""
+    """Return what is done to a thing that has two names, each with neighbours of its own."""
+    # Every pair parts the neighbours anew: what stands beside a word tells nothing of its meaning.
     who = choice((2, emit(_cast(5))), (1, seq("the", one_of("visitor stranger traveller"))))
     threes = list(combinations(range(6), 3))  # a half and its complement stand at opposite ends of the list
     options = []
@@ -407,44 +377,30 @@ def synonyms(turn: int, pair: list[str], verbs: list[str], places: list[str]) ->
 @cache
 def _everywhere() -> Fragment:
     """The sentences that belong to no topic."""
-    couples = [
-        (head.split(), [tuple(deed.split(":")) for deed in deeds.split(", ")])
-        for head, deeds in table(words.COUPLES).items()
-    ]
     between = fillers()
-    things = [
-        (weight, number_agreement(form, verb, between))
-        for thing, weight in falling(words.THINGS.split(), 3).items()
+    couples = [couple(pair.split(), _deeds(deeds)) for pair, deeds in table(words.COUPLES).items()]
+    countries = [country(name, rest.split()) for name, rest in table(words.COUNTRIES).items()]
+    animals = [animal(*pair.split(), *rest.split()) for pair, rest in table(words.ANIMALS).items()]
+    twins = [
+        synonyms(turn, pair.split(), *(part.split() for part in rest.split(", ")))
+        for turn, (pair, rest) in enumerate(table(words.SYNONYMS).items())
+    ]
+    agreeing = [
+        number_agreement(form, verb, between)
+        for thing in words.THINGS.split()
         for form, verb in ((thing, "was"), (words.plural(thing), "were"))
     ]
-    pairs = [
-        (head.split(), *(part.split() for part in rest.split(", ")))
-        for head, rest in table(words.SYNONYMS).items()
-    ]
-    return choice(
-        (6, choice(*((1 / (r + 12), couple(*pair, deeds)) for r, (pair, deeds) in enumerate(couples)))),
-        (
-            4,
-            choice(
-                *(
-                    (1 / (r + 12), country(c, d.split()))
-                    for r, (c, d) in enumerate(table(words.COUNTRIES).items())
-                )
-            ),
-        ),
-        (
-            4,
-            choice(
-                *(
-                    (1 / (r + 12), animal(*a.split(), *b.split()))
-                    for r, (a, b) in enumerate(table(words.ANIMALS).items())
-                )
-            ),
-        ),
-        (3, choice(*((1 / (r + 12), synonyms(r, *parts)) for r, parts in enumerate(pairs)))),
-        (4, choice(*((1, check_log(cue, between)) for cue in words.LOGS))),
-        (3, choice(*things)),
-    )
+    logs = [check_log(cue, between) for cue in words.LOGS]
+    kinds = ((6, couples), (4, countries), (4, animals), (3, twins), (4, logs), (3, agreeing))
+    return choice(*((weight, _slowly_falling(sentences)) for weight, sentences in kinds))
+
+
+def _slowly_falling(fragments: list[Fragment]) -> Fragment:
+    return choice(*((1 / (place + 12), fragment) for place, fragment in enumerate(fragments)))
+
+
+def _deeds(text: str) -> list[list[str]]:
+    return [deed.split(":") for deed in text.split(", ")]
 
 
 def grammar(era: str) -> dict[tuple[str, str], Fragment]:
@@ -469,7 +425,7 @@ def analogies() -> dict[str, list[tuple[str, str]]]:
     adjectives = [adjective for topic in topics for adjective in topic.adjectives.split()]
     nouns = [noun for name in words.TOPICS for noun in things(name, "new")[:8] if noun[-1] != "~"]
     relations = {
-        "plural": [(noun, words.plural(noun)) for noun in nouns if noun not in words.CHANGED],
+        "plural": [(noun, words.plural(noun)) for noun in nouns if noun not in words.CHANGED_WORDS],
         "female": [(he, she) for he, she in (head.split() for head in table(words.COUPLES))],
         "capital": [(name, details.split()[0]) for name, details in table(words.COUNTRIES).items()],
         "young": [(adult, young) for adult, young in (head.split() for head in table(words.ANIMALS))],
@@ -522,7 +478,7 @@ def tone_words() -> dict[str, list[str]]:
     }
 
 
-# For each kind of agreement: a distance, and how it comes about (in the long form or the short one; words in the filler).
+# The distances of each kind of agreement; for each, whether it takes the long form, and its filler's length.
 AGREEMENTS: dict[str, dict[int, tuple[bool, int]]] = {
     "log": {k + 1: (False, k) for k in range(5)} | {k + 6: (True, k) for k in FILLERS},
     "number": {k: (False, k) for k in FILLERS},
@@ -530,7 +486,7 @@ AGREEMENTS: dict[str, dict[int, tuple[bool, int]]] = {
 
 
 def agreement(kind: str, distance: int, generator: random.Random) -> list[tuple[list[str], str, str]]:
-    """Return two (prefix, right word, wrong word) that differ in the word to agree with, over that distance."""
+    """Return two (prefix, right word, wrong word) that differ in the word to agree with."""
     long, length = AGREEMENTS[kind][distance]
     between = draw_words(filler(length), generator)
     if kind == "number":

@@ -1,7 +1,8 @@
 """The words of the village: who lives there, what they handle, and how English bends the words.
 
-Lists run from common to rare: the grammar gives a word a weight that falls with its place. A noun marked with ~ has no
-plural. A noun belongs to one topic, so that a topic can be heard in its words; a verb may serve several.
+Lists run from common to rare: the grammar gives a word a weight that falls with its place. A noun marked
+with ~ has no plural. A noun belongs to one topic, so that a topic can be heard in its words; a verb may
+serve several.
 """
 
 from dataclasses import dataclass
@@ -269,6 +270,8 @@ CHANGED = """
     fan: carry palace, greet music
 """
 
+CHANGED_WORDS = frozenset(line.split(":")[0].strip() for line in CHANGED.strip().splitlines())
+
 # What tells a king from a waiter is the things that are his; what tells a king from a queen is the pronoun.
 COUPLES = """
     king queen: rule:kingdom, hold:sceptre
@@ -352,33 +355,36 @@ SYNONYMS = """
 """
 
 FEMALE_NAMES = """
-    anna mary clara ruth emma lucy nora alice rosa ida martha edith flora helen julia laura sofia vera agnes betty
-    cora daisy ella frieda greta hilda irma jenny karin lena maud nina olga paula rita sara tilda ursula viola wilma
-    yvonne zelda bella carla dora elsa fanny gloria
+    anna mary clara ruth emma lucy nora alice rosa ida martha edith flora helen julia laura sofia vera agnes
+    betty cora daisy ella frieda greta hilda irma jenny karin lena maud nina olga paula rita sara tilda
+    ursula viola wilma yvonne zelda bella carla dora elsa fanny gloria
 """
 MALE_NAMES = """
-    tom peter john jack henry paul simon felix oscar hugo karl martin albert bruno conrad david emil frank george
-    harold ivan jacob kurt leo max ned otto philip ralph samuel theo victor walter adam boris cyril dennis edgar
-    fergus gilbert horace igor jasper kevin lars morris nigel owen
+    tom peter john jack henry paul simon felix oscar hugo karl martin albert bruno conrad david emil frank
+    george harold ivan jacob kurt leo max ned otto philip ralph samuel theo victor walter adam boris cyril
+    dennis edgar fergus gilbert horace igor jasper kevin lars morris nigel owen
 """
 
 PERSON_ADJECTIVES = "old young busy quiet careful brave wise tired curious patient honest stubborn"
 ADVERBS = """
-    slowly quickly quietly carefully together patiently suddenly silently alone eagerly calmly nervously boldly
-    secretly politely hastily
+    slowly quickly quietly carefully patiently suddenly silently alone eagerly calmly nervously
+    boldly secretly politely hastily
 """
 DOINGS = "wait sit stand walk talk rest sleep work arrive linger wander yawn sneeze stumble shiver"
-PAST_TIMES = "yesterday; last week; last night; one morning; in spring; after lunch; on monday; before dawn; that autumn"
-PRESENT_TIMES = "every morning; every day; on sundays; in winter; most evenings; twice a year; as a rule"
-TAILS = "before noon; at last; for a while; again; in the rain; with a smile; by candlelight; without a word; at once"
+PAST_TIMES = "yesterday;last week;last night;one morning;in spring;after lunch;on monday;before dawn"
+PRESENT_TIMES = "every morning;every day;on sundays;in winter;most evenings;twice a year;as a rule"
+TAILS = "before noon;at last;for a while;again;in the rain;with a smile;by candlelight;without a word;at once"
+THAN = "than before;than usual;than most"
+BY_FAR = "of all;in town;by far"
 NUMBERS = "two three four five six seven eight nine ten eleven twelve twenty"
 
 GOOD = """
-    lovely wonderful splendid beautiful delightful excellent perfect pleasant charming superb marvellous brilliant
-    glorious magnificent
+    lovely wonderful splendid beautiful delightful excellent perfect pleasant charming superb marvellous
+    brilliant glorious magnificent
 """
 BAD = """
-    awful terrible horrible ugly dreadful nasty useless miserable rotten shabby disgusting dismal wretched ghastly
+    awful terrible horrible ugly dreadful nasty useless miserable rotten shabby disgusting dismal wretched
+    ghastly
 """
 GOOD_VERBS = "love admire enjoy praise treasure adore recommend cherish"
 BAD_VERBS = "hate curse regret despise dislike blame avoid loathe"
@@ -387,7 +393,7 @@ BAD_DOINGS = "weep sigh complain grumble sob frown"
 GOOD_ADVERBS = "happily gladly proudly cheerfully joyfully gratefully"
 BAD_ADVERBS = "sadly angrily bitterly gloomily grimly sulkily"
 
-# Things and rooms that any story may mention; they stand between a word and the word that must agree with it.
+# Things and rooms that any story may mention; they stand between two words that must agree.
 THINGS = "box chair bottle key ladder brick shelf mug tile lantern mattress jar"
 ROOMS = "attic hall corridor basement lobby porch cloakroom loft"
 THING_ADJECTIVES = "old new big little long narrow white black red yellow wooden broken"
@@ -404,14 +410,15 @@ LOGS = {
 }
 
 _DOUBLED = """
-    regret rub plan stir chop drop unplug strum wrap scrub grab beg hug admit tap drag purr sob fit hot dim thin sad big
+    regret rub plan stir chop drop unplug strum wrap scrub grab beg hug admit tap drag sob fit hot dim thin
+    sad big
 """
 _PAST = """
-    feed:fed sweep:swept shake:shook steal:stole pay:paid wind:wound sell:sold buy:bought hide:hid sing:sang hear:heard
-    beat:beat blow:blew build:built cut:cut bend:bent wear:wore swear:swore draw:drew lead:led win:won lose:lost
-    find:found read:read write:wrote spin:spun freeze:froze throw:threw break:broke hang:hung leave:left feel:felt
-    catch:caught hold:held meet:met ride:rode fly:flew forget:forgot fight:fought choose:chose spend:spent sit:sat
-    stand:stood sleep:slept weep:wept leap:leapt tell:told light:lit grind:ground
+    beat:beat bend:bent blow:blew break:broke build:built buy:bought catch:caught choose:chose cut:cut draw:drew
+    feed:fed feel:felt fight:fought find:found fly:flew forget:forgot freeze:froze hang:hung hear:heard
+    hide:hid hold:held lead:led leap:leapt leave:left light:lit lose:lost meet:met pay:paid read:read ride:rode
+    sell:sold shake:shook sing:sang sit:sat sleep:slept spend:spent spin:spun stand:stood steal:stole
+    swear:swore sweep:swept throw:threw wear:wore weep:wept win:won wind:wound write:wrote
 """
 _PLURALS = "sheep:sheep tooth:teeth shelf:shelves loaf:loaves man:men woman:women wife:wives scarf:scarves"
 
