@@ -135,7 +135,7 @@ class Worker:
             result = Result(handin.student, self.grading.assignment.name, notebooks, key, handin.timestamp)
             return {"result": result.to_json(), "lost": self.sandbox.lost}
         except Exception:
-            return {"fault": traceback.format_exc()[-3000:], "lost": True}
+            return {"fault": _fault(), "lost": True}
 
     def _internal(self, handin: HandIn, key: str, why: str) -> Result:
         notebooks = []
@@ -146,6 +146,14 @@ class Worker:
 
     def close(self) -> None:
         self.sandbox.close()
+
+
+def _fault() -> str:
+    """The exception at hand as one line: what, and where in our own code."""
+    kind, error, trace = sys.exc_info()
+    last = traceback.extract_tb(trace)[-1] if trace else None
+    where = f" ({Path(last.filename).name}, line {last.lineno})" if last else ""
+    return f"{kind.__name__ if kind else 'Exception'}: {error}{where}"[:1000]
 
 
 def _in_child(work: Any, patience: float) -> dict[str, Any] | None:

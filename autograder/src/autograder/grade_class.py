@@ -94,8 +94,8 @@ class Journal:
 
 
 def journal_path(folder: CourseFolder, assignment: str) -> Path:
-    """Where the journal of an assignment lies."""
-    return folder.root / ".course" / f"{assignment}.journal.jsonl"
+    """Where the journal of an assignment lies: with the graded notebooks, under a name that nbgrader's commands pass over."""
+    return folder.step("autograded", ".course", ".").resolve() / f"{assignment}.journal.jsonl"
 
 
 def grading_for(folder: CourseFolder, assignment: Assignment) -> Grading:
@@ -186,7 +186,11 @@ def grade_class(
             if not todo:
                 return summary
             solution = pool.submit(grade_in_worker, grading, solved_handin(assignment))
+            first = True
             for result in _grade_all(pool, grading, folder, assignment_name, todo):
+                if first:
+                    summary.broken_tests = _failures(Result.from_json(solution.result()))
+                    first = False
                 journal.add_result(result)
                 recorder.record(result)
                 journal.add_recorded(result)
@@ -194,7 +198,6 @@ def grade_class(
                 done += 1
                 if progress:
                     progress(done, total, result)
-            summary.broken_tests = _failures(Result.from_json(solution.result()))
     finally:
         journal.close()
         summary.seconds = time.monotonic() - started
@@ -235,7 +238,16 @@ def _todo(
 
 
 def _failures(solution: Result) -> dict[str, str]:
-    """Tests that the instructor's own solution does not pass, and why: the test is wrong, or the solution."""
+    """Tests that the instructor's own solution does not pass, and why: the test is wrong, or the solution.
+
+    Raises CourseError when nothing at all could be judged: then nobody's work can be.
+    """
+    for notebook in solution.notebooks:
+        if notebook.status == INTERNAL and notebook.problem:
+            raise CourseError(
+                f"Even the instructor's own solution of {notebook.notebook} can't be graded: {notebook.problem}.",
+                "Nothing was recorded. Run the instructor's notebook in JupyterLab, mend its locked cells, and make the release again.",
+            )
     return {o.grade_id: o.note or o.message for o in solution.outcomes if o.status != PASSED}
 
 
