@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from autograder.build import Course, open_course
+from autograder.demo import Row, grade_demo, gradebook_table, make_demo
+from autograder.errors import CourseError
+from autograder.records import FAILED, TIMEOUT
 from autograder.sample_class import HandIn, make_class
 from autograder.variants import WRONG, load_variants
 
@@ -181,3 +187,79 @@ def test_hand_in_lies_where_nbgrader_looks(hand_ins: list[HandIn], tmp_path: Pat
     assert late.write(tmp_path) == tmp_path / late.student.id / "01_small" / "01_small.ipynb"
     stamp = (tmp_path / late.student.id / "01_small" / "timestamp.txt").read_text()
     assert stamp == late.handed_in.strftime("%Y-%m-%d %H:%M:%S UTC\n")
+
+
+@pytest.fixture(scope="module")
+def graded(course: Course, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
+    """The demo's gradebook of the small course, by what was handed in."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    folder, classes = make_demo(course, tmp_path_factory.mktemp("demo") / "course")
+    rows, summary = grade_demo(folder, classes["01_small"], course.settings.assignment("01_small").due)
+    assert not summary.broken_tests
+    return {f"{row.hand_in.student.id}: {row.hand_in.story}": row for row in rows}
+
+
+def row_of(graded: dict[str, Row], words: str) -> Row:
+    found = [row for story, row in graded.items() if words in story]
+    assert len(found) == 1, list(graded)
+    return found[0]
+
+
+def points(row: Row) -> dict[str, float | None]:
+    return {cell.name: cell.points for cell in row.cells}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["everything right", "other right", "a day late", "Colab", "deleted"])
+def test_honest_work_keeps_its_points(graded: dict[str, Row], words: str) -> None:
+    row = row_of(graded, words)
+    assert points(row) == {"test_half": 2, "test_root": 3, "why": None}
+    assert row.max_points == 6
+
+
+@pytest.mark.slow
+def test_work_that_is_not_done_or_not_right_loses_its_points(graded: dict[str, Row]) -> None:
+    assert points(row_of(graded, "untouched"))["test_half"] == 0
+    assert row_of(graded, "untouched").verdict == FAILED
+    assert points(row_of(graded, "the first 1 of 2")) == {"test_half": 2, "test_root": 0, "why": 0}
+    for row in graded.values():
+        for exercise in row.hand_in.wrong:
+            assert points(row)[f"test_{exercise}"] == 0, row
+
+
+@pytest.mark.slow
+def test_the_thief_gets_nothing_behind_the_sandbox(graded: dict[str, Row]) -> None:
+    row = row_of(graded, "tries to read")
+    assert points(row)["test_half"] == 0
+    assert points(row)["test_root"] == 0
+
+
+@pytest.mark.slow
+def test_the_loop_is_stopped_and_costs_its_own_exercise_only(graded: dict[str, Row]) -> None:
+    row = row_of(graded, "loops")
+    assert row.verdict == TIMEOUT
+    assert points(row)["test_half"] == 2
+    assert points(row)["test_root"] == 0
+
+
+@pytest.mark.slow
+def test_the_table_says_who_is_late_and_what_was_mended(graded: dict[str, Row]) -> None:
+    assert {story for story, row in graded.items() if row.late} == {"elif_yildiz: right, but a day late"}
+    assert row_of(graded, "deleted").repaired
+    assert row_of(graded, "Colab").repaired
+    assert not row_of(graded, "everything right").repaired
+    console = Console(width=150, record=True, file=io.StringIO())
+    table, legend = gradebook_table("01_small", list(graded.values()))
+    console.print(table)
+    shown = console.export_text()
+    assert "late by 27 hours" in shown
+    assert "Bence Halász" in shown
+    assert "1 half, 2 root, 3 why" in legend
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("four years of work")
+    with pytest.raises(CourseError, match="not empty"):
+        make_demo(course, tmp_path)
+    assert (tmp_path / "thesis.txt").exists()

@@ -1,0 +1,210 @@
+"""`course demo`: build the course, let a made-up class hand in, grade it, and show the gradebook."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autograder.build import Course, build
+from autograder.course_folder import MANUAL, TEST, CourseFolder, quiet_nbgrader
+from autograder.errors import CourseError
+from autograder.grade_class import Progress, Summary, grade_class
+from autograder.record import Recorder
+from autograder.records import MANUAL as MANUAL_VERDICT
+from autograder.records import PASSED
+from autograder.sample_class import HandIn, make_class
+from autograder.settings import Limits
+from autograder.setup_folder import init
+
+MARK = ".made-by-course-demo"  # this folder may be thrown away and made anew
+# One hand-in loops for ever and is stopped at this limit; the course's own is longer than a demo should be.
+DEMO_CELL_SECONDS = 4.0
+SHOWN_REPAIRS = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One graded cell as the gradebook has it; `points` is None while a person has to grade it."""
+
+    name: str
+    points: float | None
+    max_points: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the demo's gradebook."""
+
+    hand_in: HandIn
+    cells: tuple[Cell, ...]
+    verdict: str
+    repaired: tuple[str, ...]
+    late: timedelta
+
+    @property
+    def points(self) -> float:
+        """The points so far, without what a person has yet to grade."""
+        return sum(cell.points or 0.0 for cell in self.cells)
+
+    @property
+    def max_points(self) -> float:
+        """The points that are to be had."""
+        return sum(cell.max_points for cell in self.cells)
+
+
+def make_demo(course: Course, folder: Path) -> tuple[CourseFolder, dict[str, list[HandIn]]]:
+    """A fresh course folder with every assignment released and handed in by the sample class.
+
+    Raises CourseError when `folder` holds something that this command did not make.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise CourseError(f"{folder} is not empty.", "Name another folder with --dir.")
+        shutil.rmtree(folder)
+    names = course.names()
+    build(course, names)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    made = init(course.root, folder, force=True)
+    own = course.settings.limits
+    limits = replace(own, cell_seconds=min(DEMO_CELL_SECONDS, own.cell_seconds))
+    (folder / "course.toml").write_text(_limits_toml(limits), encoding="utf-8")
+    classes = {name: make_class(course, name) for name in names}
+    for hand_ins in classes.values():
+        for hand_in in hand_ins:
+            hand_in.write(folder / "submitted")
+    _enrol(made, [h for hand_ins in classes.values() for h in hand_ins])
+    return made, classes
+
+
+def _limits_toml(limits: Limits) -> str:
+    return "[limits]\n" + "".join(f"{key} = {value}\n" for key, value in asdict(limits).items())
+
+
+def _enrol(folder: CourseFolder, hand_ins: list[HandIn]) -> None:
+    """Write the class list into the gradebook."""
+    from nbgrader.api import Gradebook
+
+    with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as gradebook:
+        for student in {h.student for h in hand_ins}:
+            gradebook.update_or_create_student(
+                student.id, first_name=student.first_name, last_name=student.last_name
+            )
+
+
+def grade_demo(
+    folder: CourseFolder, hand_ins: list[HandIn], due: datetime | None, progress: Progress | None = None
+) -> tuple[list[Row], Summary]:
+    """Grade one assignment and read the gradebook back, one row per hand-in in the order of the class."""
+    name = hand_ins[0].assignment
+    summary = grade_class(folder, name, progress=progress)
+    assignment = folder.assignment(name)
+    graded = [c for n in assignment.notebooks for c in n.cells if c.role in (TEST, MANUAL) and c.points]
+    with Recorder(folder, assignment) as recorder:
+        scores = recorder.scores()
+    results = {result.student: result for result in summary.results}
+    rows = []
+    for hand_in in hand_ins:
+        found, result = scores[hand_in.student.id], results[hand_in.student.id]
+        rows.append(
+            Row(
+                hand_in=hand_in,
+                cells=tuple(Cell(c.grade_id, found.get(c.grade_id), c.points) for c in graded),
+                verdict=result.verdict,
+                repaired=result.repairs,
+                late=max(timedelta(0), hand_in.handed_in - due) if due else timedelta(0),
+            )
+        )
+    return rows, summary
+
+
+def gradebook_table(title: str, rows: list[Row]) -> tuple[Table, str]:
+    """The table to print, and a line that says which exercise each numbered column is."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("Student, what was handed in", no_wrap=True)
+    for number, cell in enumerate(rows[0].cells, start=1):
+        table.add_column(f"{number}\n/{cell.max_points:g}", justify="right", no_wrap=True)
+    table.add_column(f"Sum\n/{rows[0].max_points:g}", justify="right", no_wrap=True)
+    table.add_column("Verdict", no_wrap=True)
+    table.add_column("Late, repaired")
+    for row in rows:
+        student = row.hand_in.student
+        table.add_row(
+            Text.assemble(f"{student.first_name} {student.last_name}\n", (f"  {row.hand_in.story}", "dim")),
+            *(_score(cell) for cell in row.cells),
+            Text(f"{row.points:g}", style="bold"),
+            Text(row.verdict, style="green" if row.verdict in (PASSED, MANUAL_VERDICT) else "red"),
+            "\n".join(_remarks(row)),
+        )
+    names = ", ".join(
+        f"{n} {cell.name.removeprefix('test_')}" for n, cell in enumerate(rows[0].cells, start=1)
+    )
+    return table, f"Columns: {names}. A ? waits for a person."
+
+
+def _score(cell: Cell) -> Text:
+    if cell.points is None:
+        return Text("?", style="cyan")
+    style = "green" if cell.points >= cell.max_points else ("red" if cell.points <= 0 else "yellow")
+    return Text(f"{cell.points:g}", style=style)
+
+
+def _remarks(row: Row) -> Iterable[str]:
+    if row.late:
+        hours = row.late.total_seconds() / 3600
+        yield f"late by {hours:.0f} hours" if hours >= 1.5 else f"late by {hours * 60:.0f} minutes"
+    yield from row.repaired[:SHOWN_REPAIRS]
+    if len(row.repaired) > SHOWN_REPAIRS:
+        yield f"and {len(row.repaired) - SHOWN_REPAIRS} more repairs"
+
+
+def run_demo(
+    course: Course, directory: Path, console: Console, bar: Callable[[str], AbstractContextManager[Progress]]
+) -> None:
+    """All of it, with what a reader should know printed to `console`.
+
+    `bar` opens a progress bar of that title and gives the function that moves it.
+    """
+    folder, classes = make_demo(course, directory)
+    console.print(
+        f"The course is built. A made-up class has handed in {sum(map(len, classes.values()))} notebooks. "
+        f"Here a cell may run {folder.limits().cell_seconds:g} seconds; course.toml says "
+        f"{course.settings.limits.cell_seconds:g}."
+    )
+    for name, hand_ins in classes.items():
+        with bar(f"grading {name}") as progress:
+            rows, summary = grade_demo(folder, hand_ins, course.settings.assignment(name).due, progress)
+        table, legend = gradebook_table(f"{name}: {len(rows)} hand-ins in {summary.seconds:.0f} s", rows)
+        console.print()
+        console.print(table)
+        console.print(legend, style="dim")
+        for cell, why in summary.broken_tests.items():
+            console.print(f"The course's own solution fails {cell}: {why}", style="red", markup=False)
+    console.print()
+    for path, what in _written(folder):
+        console.print(f"{path}  {what}", markup=False)
+
+
+def _written(folder: CourseFolder) -> list[tuple[str, str]]:
+    def shown(path: Path) -> str:
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+    files = [
+        (folder.root / "gradebook.db", "nbgrader's gradebook: open it with nbgrader formgrader"),
+        (folder.root / "submitted", "what the class handed in"),
+        (folder.root / "autograded", "the same notebooks, rebuilt, run and graded"),
+        (folder.root / "source", "the notebooks with solutions and tests"),
+        (folder.root / "release", "the notebooks that students get"),
+    ]
+    found = [(shown(path), what) for path, what in files if path.exists()]
+    width = max(len(path) for path, _ in found)
+    return [(path.ljust(width), what) for path, what in found]
