@@ -190,13 +190,46 @@ def variants_command(names: Names = None, root: Root = Path("."), as_json: Json 
     fail_if(sum(not row.ok for row in rows), "variant(s) not treated as declared")
 
 
+@app.command("mutate")
+def mutate_command(
+    names: Names = None,
+    root: Root = Path("."),
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many mutants per exercise.")] = None,
+    seed: Annotated[int, typer.Option(help="Which ones --limit draws.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Grading processes.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Change each reference solution in small ways; fail if a test notices too few of the changes.
+
+    Examples: `course mutate 01_ngrams`, `course mutate --limit 20 --seed 7 --json`
+    """
+    from autograder.build import open_course
+    from autograder.mutate import failures, run_mutants, table
+
+    with progress_bar("grading mutants") as (bar, task):
+        results = list(
+            run_mutants(
+                open_course(root),
+                names,
+                seed,
+                limit,
+                workers,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        )
+    scores = [score for score, _ in results]
+    if as_json:
+        print_json([fate.to_json() for _, fates in results for fate in fates])
+    else:
+        print_table(*table(scores))
+    for sentence in (problems := failures(scores)):
+        print(sentence, file=sys.stderr)
+    fail_if(len(problems), "thing(s) to mend in tests or declarations")
+
+
 @app.callback()
 def _course() -> None:
     """Build, check, publish and grade a course of self-grading notebooks."""
-
-
-if __name__ == "__main__":
-    main()
 
 
 CourseDir = Annotated[
@@ -308,3 +341,25 @@ def doctor_command(as_json: Json = False) -> None:
         rows = [(f.promise, "holds" if f.holds else "BROKEN", f.detail) for f in findings]
         print_table(("promise", "", "how it was tried"), rows, [f.holds for f in findings])
     fail_if(sum(not f.holds for f in findings), "promises do not hold on this machine")
+
+
+if __name__ == "__main__":
+    main()
+
+
+@app.command("demo")
+def demo_command(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo's course folder goes.")] = Path(
+        "build/demo"
+    ),
+    root: Root = Path("."),
+) -> None:
+    """Build the course, let a made-up class hand in, grade it, and print the gradebook.
+
+    Example: `course demo --dir build/demo`
+    """
+    from autograder.build import open_course
+    from autograder.demo import run_demo
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
+    run_demo(open_course(root), folder, console, verdict_bar)
