@@ -274,6 +274,7 @@ def test_wrong_notebook_settings(course: Course, table: str, message: str) -> No
 
 def test_secrets_are_the_telling_lines() -> None:
     lines = [secret.line for secret in secrets(parse_source(SOURCE, "00_bits"))]
+    assert not any(line.startswith("for nats") for line in lines)
     assert "return total / n_characters + 0 * (nats - 1)" in lines
     assert "assert math.isclose(bits(nats, n), nats / math.log(2) / n)" in lines
     assert "One point for coins, one for files, and one for the logarithm of two." in lines
@@ -290,11 +291,9 @@ def test_ordinary_lines_are_no_secrets() -> None:
 
 
 def test_a_hidden_line_that_is_also_visible_is_no_secret() -> None:
-    visible = "for nats, n in [(0.5, 3), (7.0, 11)]:\n    pass\n"
+    visible = "nats, n = 0.5, 3\nassert math.isclose(bits(nats, n), nats / math.log(2) / n)\n"
     source = SOURCE.replace("### BEGIN HIDDEN TESTS", visible + "### BEGIN HIDDEN TESTS")
-    assert "for nats, n in [(0.5, 3), (7.0, 11)]:" not in [
-        s.line for s in secrets(parse_source(source, "00_bits"))
-    ]
+    assert not any("isclose" in secret.line for secret in secrets(parse_source(source, "00_bits")))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from autograder import rehearsal, trial
 from autograder.build import Course, NotebookSettings, build, open_course, release_notebook
+from autograder.errors import CourseError
 from autograder.gate import STATIC, Subject, check
 from autograder.records import FAILED, PASSED, TestOutcome
 from autograder.settings import Settings
@@ -387,3 +388,13 @@ def test_executed_untouched_notebook() -> None:
 def test_steps_have_names_for_the_progress_bar() -> None:
     names = [step.__name__ for step in [*STATIC, *rehearsal.STEPS]]
     assert len(set(names)) == len(names)
+
+
+def test_a_step_that_cannot_be_done_is_a_fault(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    def our_engine(subject: Subject) -> None:
+        raise CourseError("There is no bubblewrap.", "Install it.")
+
+    monkeypatch.setattr(rehearsal, "STEPS", (our_engine,))
+    assert [str(fault) for fault in check(course)] == [
+        "solutions/00_bits.py, our engine: There is no bubblewrap. Install it."
+    ]

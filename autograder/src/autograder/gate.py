@@ -96,7 +96,10 @@ def check(
         for step in steps:
             if progress:
                 progress(f"{name}: {step.__name__.replace('_', ' ')}", done, total)
-            faults += step(subject)
+            try:
+                faults += step(subject)
+            except CourseError as error:
+                faults.append(Fault(name, step.__name__.replace("_", " "), error.message, error.remedy))
             done += 1
     return faults
 

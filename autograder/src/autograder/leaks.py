@@ -43,14 +43,15 @@ class Leak:
 def secrets(source: SourceNotebook) -> list[Secret]:
     """The lines of solutions and hidden tests that could not stand elsewhere by chance.
 
-    A hidden test's line that the author also wrote into an open part is no secret; a solution's line is.
+    A hidden test's line is no secret where it only opens a loop, or where the author also wrote it into an open
+    part; a solution's line always is.
     """
     opened = _tokens("\n".join(_open_text(source)))
     found = []
     for cell in source.cells:
         for marker in ("SOLUTION", "HIDDEN TESTS"):
             for line, tokens in _telling_lines(cell.region(marker)):
-                if marker == "SOLUTION" or tokens not in opened:
+                if marker == "SOLUTION" or (tokens not in opened and not line.endswith(":")):
                     found.append(Secret(f"{source.path}, {cell.role} {cell.name}", line, tokens))
         for line in cell.region("MARK SCHEME").split("\n"):
             tokens = _tokens(line)
