@@ -231,43 +231,48 @@ class Automaton:
         masses = self.slot_weights[entries] * weights[owner]
         return _sums(self.slot_words[entries], masses, len(self.vocabulary))
 
-    def log_probabilities(self, entry: Entry, sentences: Sequence[Sequence[str]]) -> list[Floats]:
-        """Return for each sentence the log-probabilities (nats) of its words and its end, shape (words + 1,).
+    def log_probabilities(
+        self, entries: Sequence[Entry], sentences: Sequence[Sequence[str]]
+    ) -> list[list[Floats]]:
+        """Return, for each entry and sentence, the log-probabilities (nats) of its words and its end.
 
+        Each array has shape (words + 1,), and each value is given what stands before it in its sentence.
         Sentences that begin alike are read together, so that a common beginning is paid for once.
         """
         unknown = -1
         numbers = [[self.index.get(word, unknown) for word in words] + [0] for words in sentences]
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
-        results: list[Floats] = [np.empty(0)] * len(numbers)
-        for begin in range(0, len(order), 2_000):  # bounds the memory
-            part = order[begin : begin + 2_000]
-            for i, values in zip(
-                part, self._log_probabilities(entry, [numbers[i] for i in part]), strict=True
-            ):
-                results[i] = values
+        results = [[np.empty(0)] * len(numbers) for _ in entries]
+        at_once = max(1, 2_000 // max(1, len(entries)))  # bounds the memory
+        for begin in range(0, len(order), at_once):
+            part = order[begin : begin + at_once]
+            read = self._log_probabilities(entries, [numbers[i] for i in part])
+            for entry, values in enumerate(read):
+                for i, of_sentence in zip(part, values, strict=True):
+                    results[entry][i] = of_sentence
         return results
 
-    def _log_probabilities(self, entry: Entry, numbers: list[list[int]]) -> list[Floats]:
-        results = [np.empty(len(words)) for words in numbers]
-        belief = self.begin([entry])
-        live = np.arange(len(numbers))
-        row = np.zeros(len(numbers), dtype=np.int64)  # which row of the belief a live sentence has come to
+    def _log_probabilities(self, entries: Sequence[Entry], numbers: list[list[int]]) -> list[list[Floats]]:
+        results = [[np.empty(len(words)) for words in numbers] for _ in entries]
+        belief = self.begin(entries)
+        # One reader for each entry and sentence; `row` is the row of the belief that it has come to.
+        row, sentence = (side.ravel() for side in np.indices((len(entries), len(numbers))))
+        entry = row.copy()
         lengths = np.array([len(words) for words in numbers])
         width = len(self.vocabulary) + 1
         t = 0
-        while len(live):
-            words = np.array([numbers[i][t] for i in live], dtype=np.int64)
-            pairs, row_of = np.unique(row * width + (words + 1), return_inverse=True)
+        while len(row):
+            words = np.array([numbers[i][t] for i in sentence], dtype=np.int64)
+            pairs, reached = np.unique(row * width + (words + 1), return_inverse=True)
             before = belief.log_probability[row]
             belief = self.read(belief, pairs // width, pairs % width - 1)
-            with np.errstate(invalid="ignore"):
-                steps = belief.log_probability[row_of] - before
-            for i, step in zip(live, np.where(np.isnan(steps), -np.inf, steps), strict=True):
-                results[i][t] = step
+            with np.errstate(invalid="ignore"):  # after an impossible word, all the rest is impossible too
+                steps = np.nan_to_num(belief.log_probability[reached] - before, nan=-np.inf, neginf=-np.inf)
+            for e, i, step in zip(entry.tolist(), sentence.tolist(), steps.tolist(), strict=True):
+                results[e][i][t] = step
             t += 1
-            going = lengths[live] > t
-            live, row = live[going], row_of[going]
+            going = lengths[sentence] > t
+            entry, sentence, row = entry[going], sentence[going], reached[going]
         return results
 
     def _emission(self, slots: Integers, words: Integers) -> Floats:

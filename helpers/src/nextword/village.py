@@ -134,7 +134,7 @@ class Village:
         Each is given the words before it in its sentence. From the first word on that the village would not
         say there, they are -inf.
         """
-        return self._automaton.log_probabilities(self._entry, sentences)
+        return self._automaton.log_probabilities([self._entry], sentences)[0]
 
     def bits_per_character_floor(self, sentences: Sequence[Sequence[str]]) -> float:
         """Return the bits per character that the source itself pays for sentences, each read by itself."""
@@ -182,8 +182,9 @@ class Village:
         }
 
     def _log_likelihoods(self, entries: Iterable[Entry], sentences: Sequence[Sequence[str]]) -> Floats:
-        rows = [[values.sum() for values in self._automaton.log_probabilities(e, sentences)] for e in entries]
-        return np.array(rows)
+        """Return log P(sentence | entry), shape (entries, sentences)."""
+        rows = self._automaton.log_probabilities(list(entries), sentences)
+        return np.array([[values.sum() for values in row] for row in rows])
 
     def _story_posterior(self, sentences: Sequence[Sequence[str]]) -> Floats:
         return _normalised(
@@ -288,7 +289,7 @@ def _split(words: Sequence[str]) -> Story:
 
 def _normalised(log_weights: Floats) -> Floats:
     if not np.isfinite(log_weights).any():
-        raise ValueError("The village never says this. Use sentences from sample().")
+        raise ValueError("The village never says this, or not in one story. Use what sample_stories() gives.")
     weights = np.exp(log_weights - log_weights.max())
     return weights / weights.sum()
 

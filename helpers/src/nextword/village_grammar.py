@@ -150,8 +150,7 @@ class _Topic:
         for word, senses in table(words.CHANGED).items():
             verb, home = senses.split(", ")[ERAS.index(era)].split()
             if home == name:
-                # third in the list: common enough to be learned, whatever the topic
-                self.frames.setdefault(verb, []).insert(2, word)
+                self.frames[verb].insert(0, word)  # first: common enough for its meaning to be learned
         weights: dict[str, float] = {}
         for place, things in enumerate(self.frames.values()):
             for thing, weight in falling(things).items():
