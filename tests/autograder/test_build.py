@@ -175,6 +175,7 @@ def test_badge_and_accelerator_come_from_course_toml(course: Course) -> None:
         release_notebook(course.source(name), course.notebooks) for name in ("00_bits", "01_bits")
     )
     badge = cells_by_id(first)["view-in-github"]
+    assert [cell.id for cell in first.cells[:3]] == ["prose", "view-in-github", "setup"]
     assert "github/somebody/bits/blob/main/notebooks/00_bits.ipynb" in badge.source
     assert 'alt="' in badge.source
     assert badge.metadata["id"] == badge.id

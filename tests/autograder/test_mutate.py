@@ -119,6 +119,10 @@ def test_every_mutant_is_a_different_program() -> None:
     assert all(m.source.startswith("def f(x, y):") for m in found)
 
 
+def test_two_ways_to_the_same_program_are_one_mutant() -> None:
+    assert sum("not x" in text for text in said("if not x:\n    return y\nreturn 2")) == 2  # negated, dropped
+
+
 def test_no_mutant_that_only_looks_different() -> None:
     # 0 negated is 0; +0 and 0 compile alike; a dropped constant statement too
     assert said("return 0") == ["line 1: 0 -> 1", "line 1: 0 -> -1"]

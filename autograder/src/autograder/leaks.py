@@ -43,8 +43,8 @@ class Leak:
 def secrets(source: SourceNotebook) -> list[Secret]:
     """The lines of solutions and hidden tests that could not stand elsewhere by chance.
 
-    A hidden test's line is no secret where it only opens a loop, or where the author also wrote it into an open
-    part; a solution's line always is.
+    A hidden test's line is no secret where it only opens a loop, or where the author also wrote it into an
+    open part; a solution's line always is.
     """
     opened = _tokens("\n".join(_open_text(source)))
     found = []
