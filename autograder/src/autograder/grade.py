@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder import diagnosis
 from autograder.course_folder import LOCKED, MANUAL, SETUP, STUDENT, TEST, Assignment, AssignmentNotebook
+from autograder.diagnosis import Explainer, WrongAnswer
 from autograder.errors import CourseError
 from autograder.intake import HandIn, Rebuilt, choose_notebook, rebuild
 from autograder.records import (
@@ -57,7 +57,7 @@ class Grading:
     assignment: Assignment
     limits: Limits = field(default_factory=Limits)
     hidden: tuple[Path, ...] = ()
-    variants: dict[str, str] = field(default_factory=dict, repr=False)  # notebook -> text of its variants file
+    variants: dict[str, tuple[WrongAnswer, ...]] = field(default_factory=dict, repr=False)  # by notebook
     nested: bool = True
 
     @property
@@ -288,7 +288,7 @@ def _put(session: Session, files: dict[str, bytes]) -> None:
 def _judge_all(grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun], peer_of: Any, gone: Any, session: Session) -> list[TestOutcome]:
     referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
     outcomes = []
-    explainer = diagnosis.Explainer(notebook, grading.variants.get(notebook.name, ""))
+    explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
     for index, cell in enumerate(rebuilt.cells):
         origin = cell.origin
         if origin is None or cell.kind != "code":
@@ -297,9 +297,9 @@ def _judge_all(grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt,
             referee.set_up(origin.source)
         elif origin.role == TEST:
             peer = peer_of(origin.grade_id)
-            outcome, calls = referee.judge(origin.grade_id, origin.source, origin.points, peer, gone)
+            outcome, log = referee.judge(origin.grade_id, origin.source, origin.points, peer, gone)
             if outcome.status not in (PASSED, INTERNAL):
-                found = explainer.misconception(calls)
+                found = explainer.misconception(log)
                 outcome = _with_cause(dataclasses.replace(outcome, misconception=found), rebuilt, runs, index)
             outcomes.append(outcome)
             if peer is not None:
@@ -328,7 +328,7 @@ def _judge_live(
 ) -> tuple[list[TestOutcome], list[str]]:
     """For a process with threads, which can't be copied: run the cells once more, silently, and put the tests in between."""
     referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
-    explainer = diagnosis.Explainer(notebook, grading.variants.get(notebook.name, ""))
+    explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
     outcomes = []
     with sandbox.open() as session:
         _put(session, files)
@@ -343,9 +343,9 @@ def _judge_live(
                 session.run_cell(cell.source)
             elif role == TEST and origin is not None:
                 peer = None if session.main.closed else session.main
-                outcome, calls = referee.judge(origin.grade_id, origin.source, origin.points, peer, Broken(DIED, "had ended before this test"))
+                outcome, log = referee.judge(origin.grade_id, origin.source, origin.points, peer, Broken(DIED, "had ended before this test"))
                 if outcome.status not in (PASSED, INTERNAL):
-                    outcome = _with_cause(dataclasses.replace(outcome, misconception=explainer.misconception(calls)), rebuilt, runs, index)
+                    outcome = _with_cause(dataclasses.replace(outcome, misconception=explainer.misconception(log)), rebuilt, runs, index)
                 outcomes.append(outcome)
         return outcomes, session.limits_hit
 

@@ -20,6 +20,7 @@ from typing import Any
 import nbformat
 
 from autograder.course_folder import Assignment, CourseFolder
+from autograder.diagnosis import read_wrong_answers
 from autograder.errors import CourseError
 from autograder.grade import Grading, handin_key
 from autograder.intake import HandIn, read_folder
@@ -100,11 +101,7 @@ def journal_path(folder: CourseFolder, assignment: str) -> Path:
 
 def grading_for(folder: CourseFolder, assignment: Assignment) -> Grading:
     """Everything that decides grades in this course folder."""
-    variants = {}
-    for notebook in assignment.notebooks:
-        path = folder.root / "variants" / f"{notebook.name}.py"
-        if path.exists():
-            variants[notebook.name] = path.read_text(encoding="utf-8")
+    variants = {n.name: read_wrong_answers(folder.root / "variants" / f"{n.name}.json") for n in assignment.notebooks}
     return Grading(assignment, folder.limits(), (folder.root,), variants)
 
 

@@ -42,12 +42,20 @@ class TestTimeout(BaseException):
 
 
 @dataclass
-class Call:
-    """One call that a test made of the student's code, kept as sent and received (for the diagnosis)."""
+class Exchange:
+    """One request that a test made of the student's process and what came back, kept for the diagnosis.
 
-    name: str
-    arguments: tuple[Any, list[bytes]]
-    result: tuple[Any, list[bytes]] | None = None
+    `op` is get, call, attribute, assign, item, length, iterate or next; `target` the number of what it was asked of; `sent` and
+    `result` are trees and buffers as they went over the wire.
+    """
+
+    op: str
+    target: int
+    name: str = ""
+    sent: dict[str, Any] = field(default_factory=dict)
+    sent_buffers: list[bytes] = field(default_factory=list)
+    result: Any = None
+    result_buffers: list[bytes] = field(default_factory=list)
     fault: StudentFault | None = None
 
 
@@ -57,7 +65,7 @@ class Conversation:
 
     peer: Peer
     seconds: float
-    calls: list[Call] = field(default_factory=list)
+    log: list[Exchange] = field(default_factory=list)
     _objects: set[int] = field(default_factory=set)
 
     def get(self, name: str) -> Any:
@@ -65,6 +73,7 @@ class Conversation:
         reply, buffers = self.peer.request({"op": "get", "name": name}, (), self.seconds)
         if "missing" in reply:
             raise StudentFault("NameError", f"{name} is not defined: run your cells from top to bottom and look for the first error", "NameError")
+        self.log.append(Exchange("get", 0, name, result=reply.get("value"), result_buffers=buffers))
         value = self._value(reply, buffers, _ANY_KIND)
         if isinstance(value, Remote):
             object.__setattr__(value, "_label", name)
@@ -84,18 +93,18 @@ class Conversation:
             encoder.finish(header)
         except wire.Uncrossable as error:
             raise Unsendable(f"an argument of {target._label} can't be sent to the student's process: {error}") from error
-        call = Call(target._label, ((header["args"], header["kwargs"]), encoder.buffers))
-        self.calls.append(call)
+        exchange = Exchange("call", target._number, target._label, header, encoder.buffers)
+        self.log.append(exchange)
         try:
             reply, buffers = self.peer.request(header, encoder.buffers, self.seconds)
             allowed = frozenset({"object", "module"}) if target._kind == "class" and not after else _VALUE_KINDS
             value = self._value(reply, buffers, allowed)
         except StudentFault as fault:
-            call.fault = fault
+            exchange.fault = fault
             raise _as_exception(fault) from None
         if self.peer.callback_error is not None:
             raise self.peer.callback_error
-        call.result = (reply.get("value"), buffers)
+        exchange.result, exchange.result_buffers = reply.get("value"), buffers
         return value
 
     def ask(self, op: str, target: Remote, value: Any = None, **header: Any) -> Any:
@@ -104,12 +113,16 @@ class Conversation:
         if value is not None:
             key, what = value
             header[key] = encoder.encode(what)
+        exchange = Exchange(op, target._number, str(header.get("name", "")), header, encoder.buffers)
+        self.log.append(exchange)
         try:
             reply, buffers = self.peer.request({"op": op, "target": target._number, **header}, encoder.buffers, self.seconds)
             if "stop" in reply:
                 raise StopIteration
+            exchange.result, exchange.result_buffers = reply.get("value"), buffers
             return self._value(reply, buffers, _VALUE_KINDS if op == "next" else _ANY_KIND)
         except StudentFault as fault:
+            exchange.fault = fault
             raise _as_exception(fault) from None
 
     def _value(self, reply: dict[str, Any], buffers: list[bytes], allowed: frozenset[str]) -> Any:
@@ -329,11 +342,11 @@ class Referee:
 
     def set_up(self, source: str) -> None:
         """Run a setup cell here. It is ours; an error in it is ours too and goes to the caller."""
-        with _quiet():
+        with quiet():
             exec(compile(names.plain_python(source), "<setup>", "exec"), self.namespace)
 
-    def judge(self, grade_id: str, source: str, max_points: float, peer: Peer | None, gone: Broken | None) -> tuple[TestOutcome, list[Call]]:
-        """Run one test against a process of the student, and the calls it made. Never raises for what the student did."""
+    def judge(self, grade_id: str, source: str, max_points: float, peer: Peer | None, gone: Broken | None) -> tuple[TestOutcome, list[Exchange]]:
+        """Run one test against a process of the student, and what it asked. Never raises for what the student did."""
         started = time.monotonic()
         hidden = hidden_lines(source)
         conversation = None
@@ -342,7 +355,7 @@ class Referee:
             if peer is None:
                 raise gone or Broken(DIED, "had ended before this test")
             conversation = Conversation(peer, self.call_seconds)
-            with time_limit(self.test_seconds), _quiet():
+            with time_limit(self.test_seconds), quiet():
                 points, status, note = self._run(grade_id, source, max_points, conversation)
         except TestTimeout:
             status, message = TIMEOUT, f"This test took longer than {self.test_seconds:g} seconds."
@@ -361,7 +374,7 @@ class Referee:
         outcome = TestOutcome(
             grade_id, points, max_points, status, message[:MAX_MESSAGE], is_hidden, "", note[:MAX_MESSAGE], round(time.monotonic() - started, 3)
         )
-        return outcome, conversation.calls if conversation else []
+        return outcome, conversation.log if conversation else []
 
     def _run(self, grade_id: str, source: str, max_points: float, conversation: Conversation) -> tuple[float, str, str]:
         tree = ast.parse(names.plain_python(source), f"<{grade_id}>")
@@ -451,7 +464,7 @@ class _Sink(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """What a test prints or warns goes nowhere and costs nobody a point."""
     with contextlib.redirect_stdout(_Sink()), contextlib.redirect_stderr(_Sink()), warnings.catch_warnings():
         warnings.simplefilter("ignore")

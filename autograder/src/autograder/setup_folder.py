@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from autograder.build import instructor_notebook, open_course
 from autograder.course_folder import CourseFolder, make_course_folder
+from autograder.diagnosis import WrongAnswer, write_wrong_answers
 from autograder.errors import CourseError
+from autograder.variants import WRONG, load_variants
 
 
 def init(root: Path, folder: Path, names: list[str] | None = None, force: bool = False) -> CourseFolder:
@@ -23,9 +24,9 @@ def init(root: Path, folder: Path, names: list[str] | None = None, force: bool =
     limits = (course.root / "course.toml").read_text(encoding="utf-8")
     made = make_course_folder(folder, course.settings.course_id, notebooks, due, limits, force)
     for name in wanted:
-        variants = course.root / "solutions" / "variants" / f"{name}.py"
-        if variants.exists():
-            target = made.root / "variants" / variants.name
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(variants, target)
+        declared = load_variants(course, course.source(name)).variants
+        write_wrong_answers(
+            made.root / "variants" / f"{name}.json",
+            [WrongAnswer(v.exercise, v.misconception, v.source) for v in declared if v.kind == WRONG],
+        )
     return made
