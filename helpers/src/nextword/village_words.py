@@ -416,8 +416,8 @@ _DOUBLED = """
 _PAST = """
     beat:beat bend:bent blow:blew break:broke build:built buy:bought catch:caught choose:chose cut:cut
     draw:drew feed:fed feel:felt fight:fought find:found fly:flew forget:forgot freeze:froze hang:hung
-    hear:heard hide:hid hold:held lead:led leap:leapt leave:left light:lit lose:lost meet:met pay:paid read:read
-    ride:rode sell:sold shake:shook sing:sang sit:sat sleep:slept spend:spent spin:spun stand:stood
+    hear:heard hide:hid hold:held lead:led leap:leapt leave:left light:lit lose:lost meet:met pay:paid
+    read:read ride:rode sell:sold shake:shook sing:sang sit:sat sleep:slept spend:spent spin:spun stand:stood
     steal:stole swear:swore sweep:swept throw:threw wear:wore weep:wept win:won wind:wound write:wrote
 """
 _PLURALS = "sheep:sheep tooth:teeth shelf:shelves loaf:loaves man:men woman:women wife:wives scarf:scarves"
