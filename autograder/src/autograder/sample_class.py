@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -73,7 +73,13 @@ OTHERS = (
     _student("Uma", "Shrestha"),
     _student("Viktor", "Ionescu"),
     _student("Wanjiru", "Kamau"),
+    _student("Ximena", "Rojas"),
     _student("Yusuf", "Demir"),
+    _student("Zofia", "Nowak"),
+    _student("Aroha", "Walker"),
+    _student("Beatriz", "Sousa"),
+    _student("Can", "Aydın", "can_aydin"),
+    _student("Deepa", "Nair"),
 )
 
 
@@ -109,7 +115,7 @@ class HandIn:
 def make_class(course: Course, name: str) -> list[HandIn]:
     """Hand-ins of one assignment: the special kinds, then every declared wrong answer.
 
-    Each of the later students has one wrong answer to every exercise for which one is left.
+    The later students each have a few of these and are right in the rest.
     """
     source = course.source(name)
     exercises = [cell.name for cell in source.of_role("exercise")]
@@ -120,10 +126,17 @@ def make_class(course: Course, name: str) -> list[HandIn]:
     desk = _Desk(course, source, release_notebook(source, course.notebooks), due)
     other_right = {e: variants.of(e, RIGHT)[0].source for e in exercises if variants.of(e, RIGHT)}
     made = special_hand_ins(desk, other_right)
-    for number in range(max(len(variants.of(e, WRONG)) for e in exercises)):
-        wrong = {e: found[number] for e in exercises if len(found := variants.of(e, WRONG)) > number}
-        made.append(desk.with_wrong(_other(number), wrong))
+    for student, wrong in _dealt([variants.of(e, WRONG) for e in exercises]):
+        made.append(desk.with_wrong(student, wrong))
     return made
+
+
+def _dealt(wrong: list[list[Variant]]) -> list[tuple[Student, dict[str, Variant]]]:
+    """All wrong answers dealt out like cards, so that nobody gets two for one exercise and all get about as many."""
+    hands: list[dict[str, Variant]] = [{} for _ in range(max(map(len, wrong)))]
+    for number, variant in enumerate(chain.from_iterable(wrong)):
+        hands[number % len(hands)][variant.exercise] = variant
+    return [(_other(number), hand) for number, hand in enumerate(hands)]
 
 
 def _other(number: int) -> Student:
