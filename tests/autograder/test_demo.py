@@ -228,6 +228,7 @@ def test_work_that_is_not_done_or_not_right_loses_its_points(graded: dict[str, R
     for row in graded.values():
         for exercise in row.hand_in.wrong:
             assert points(row)[f"test_{exercise}"] == 0, row
+        assert set(row.misconceptions) == {v.misconception for v in row.hand_in.wrong.values()}
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from autograder.setup_folder import init
 MARK = ".made-by-course-demo"  # this folder may be thrown away and made anew
 # One hand-in loops for ever and is stopped at this limit; the course's own is longer than a demo should be.
 DEMO_CELL_SECONDS = 4.0
-SHOWN_REPAIRS = 3
+SHOWN_REMARKS = 2
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Row:
     hand_in: HandIn
     cells: tuple[Cell, ...]
     verdict: str
-    repaired: tuple[str, ...]
     late: timedelta
+    repaired: tuple[str, ...]
+    misconceptions: tuple[str, ...]
 
     @property
     def points(self) -> float:
@@ -115,13 +116,17 @@ def grade_demo(
     rows = []
     for hand_in in hand_ins:
         found, result = scores[hand_in.student.id], results[hand_in.student.id]
+        explained = dict.fromkeys(o.misconception for o in result.outcomes if o.misconception)
         rows.append(
             Row(
                 hand_in=hand_in,
                 cells=tuple(Cell(c.grade_id, found.get(c.grade_id), c.points) for c in graded),
                 verdict=result.verdict,
-                repaired=result.repairs,
                 late=max(timedelta(0), hand_in.handed_in - due) if due else timedelta(0),
+                repaired=result.repairs,
+                misconceptions=tuple(
+                    dict.fromkeys(o.misconception for o in result.outcomes if o.misconception)
+                ),
             )
         )
     return rows, summary
@@ -135,7 +140,7 @@ def gradebook_table(title: str, rows: list[Row]) -> tuple[Table, str]:
         table.add_column(f"{number}\n/{cell.max_points:g}", justify="right", no_wrap=True)
     table.add_column(f"Sum\n/{rows[0].max_points:g}", justify="right", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
-    table.add_column("Late, repaired")
+    table.add_column("Late, repaired, explained")
     for row in rows:
         student = row.hand_in.student
         table.add_row(
@@ -162,9 +167,14 @@ def _remarks(row: Row) -> Iterable[str]:
     if row.late:
         hours = row.late.total_seconds() / 3600
         yield f"late by {hours:.0f} hours" if hours >= 1.5 else f"late by {hours * 60:.0f} minutes"
-    yield from row.repaired[:SHOWN_REPAIRS]
-    if len(row.repaired) > SHOWN_REPAIRS:
-        yield f"and {len(row.repaired) - SHOWN_REPAIRS} more repairs"
+    yield from _shortened(row.repaired, "repairs")
+    yield from _shortened(row.misconceptions, "likely misconceptions")
+
+
+def _shortened(sentences: tuple[str, ...], what: str) -> Iterable[str]:
+    yield from sentences[:SHOWN_REMARKS]
+    if len(sentences) > SHOWN_REMARKS:
+        yield f"and {len(sentences) - SHOWN_REMARKS} more {what}"
 
 
 def run_demo(

@@ -132,7 +132,7 @@ def make_class(course: Course, name: str) -> list[HandIn]:
 
 
 def _dealt(wrong: list[list[Variant]]) -> list[tuple[Student, dict[str, Variant]]]:
-    """All wrong answers dealt out like cards, so that nobody gets two for one exercise and all get about as many."""
+    """All wrong answers dealt out like cards: about as many for each, never two for one exercise."""
     hands: list[dict[str, Variant]] = [{} for _ in range(max(map(len, wrong)))]
     for number, variant in enumerate(chain.from_iterable(wrong)):
         hands[number % len(hands)][variant.exercise] = variant
