@@ -1,8 +1,8 @@
-"""Figures with one look: the title says the finding, lines and bars carry their labels, all can be read in grey.
+"""Figures with one look: the title says the finding, lines and bars carry labels, all can be read in grey.
 
-Every function returns a matplotlib figure with alt text: the one it is given, or one made from the data. A figure that
-ends a cell shows itself; `show` does the same anywhere. Colours are told apart by lightness too, and by markers and
-dashes (after Okabe and Ito, 2008, Color Universal Design).
+Every function returns a matplotlib figure with alt text: the one it is given, or one made from the data.
+A figure that ends a cell shows itself; `show` does the same anywhere. Colours differ in lightness too, and
+lines in markers and dashes (after Okabe and Ito 2008, Color Universal Design).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,15 +21,50 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GREY, FAINT = "#222222", "#6b6b6b", "#dddddd"
+INK, GREY, FAINT, WARM = "#222222", "#6b6b6b", "#dddddd", "#a84608"
 COLOURS = ("#12395b", "#d9641e", "#4aa3c7", "#7a3b8f", "#2e7d4f", "#a08a00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), "-", (0, (5, 1.5)))
-WIDTH = 7.2  # inches; a notebook's column
-DPI = 144  # twice what is displayed, for sharp screens
-LONGEST_ALT = 12  # values that a made alt text reads out
+HATCHES = ("", "///", "...", "xxx")
+WIDTH = 7.2  # inches: a notebook's column
+DPI = 144  # twice the size displayed, for sharp screens
+LONGEST_ALT = 12  # values that an alt text made from data reads out
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has it
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a word is a dollar sign
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "hatch.linewidth": 0.8,
+}
+P = ParamSpec("P")
 
 
+def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the course's style whatever the machine's matplotlibrc says."""
+
+    @wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        from matplotlib import rc_context, rcParams, rcParamsDefault
+
+        with rc_context():
+            rcParams.update({key: rcParamsDefault[key] for key in rcParams if "backend" not in key})
+            rcParams.update(_STYLE)
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_styled
 def lines(
     x: Sequence[float],
     series: Mapping[str, Sequence[float]],
@@ -43,10 +78,10 @@ def lines(
     points: Mapping[str, tuple[float, float]] | None = None,
     floor: tuple[str, float] | None = None,
 ) -> Figure:
-    """Return a line chart: each series over the same x, labelled at its end.
+    """Return a line chart: each series over the same x, with its name at its end.
 
-    NaN leaves a gap; infinity is marked at the upper edge. `points` are named places (x, y) on the chart; `floor` is
-    a name and the height of a dotted line. Raises ValueError when a series and x differ in length.
+    NaN leaves a gap; infinity is marked at the upper edge. `points` are named places (x, y) on the chart;
+    `floor` is the name and height of a dotted line. Raises ValueError when a series and x differ in length.
     """
     x = [float(value) for value in x]
     for name, y in series.items():
@@ -57,45 +92,38 @@ def lines(
     figure, axes = _new(title, 4.1)
     axes.set_xscale("log" if log_x else "linear")
     axes.set_yscale("log" if log_y else "linear")
-    labels: list[tuple[str, float, str]] = []
-    many = len(x) > 25
+    ends: list[tuple[str, float, str]] = []
     for i, (name, values) in enumerate(series.items()):
         y = [float(value) for value in values]
-        style: dict[str, Any] = {"color": _of(COLOURS, i), "linestyle": _of(DASHES, i), "linewidth": 2}
+        colour = _of(COLOURS, i)
         finite = [value if math.isfinite(value) else math.nan for value in y]
-        axes.plot(x, finite, marker="" if many else _of(MARKERS, i), markersize=6, **style)
-        for place, value in zip(x, y, strict=True):
-            if value == math.inf:
-                edge = axes.get_xaxis_transform()
-                axes.plot([place], [0.985], marker="^", color=_of(COLOURS, i), transform=edge, clip_on=False)
-                axes.text(place, 0.93, "∞", transform=edge, ha="center", va="top", color=_of(COLOURS, i))
-        last = next((value for value in reversed(finite) if not math.isnan(value)), None)
-        if last is not None and (len(series) > 1 or name):
-            labels.append((name, last, _of(COLOURS, i)))
+        marker = _of(MARKERS, i) if len(x) <= 25 else ""
+        axes.plot(x, finite, color=colour, marker=marker, linestyle=_of(DASHES, i), linewidth=2, markersize=6)
+        edge = axes.get_xaxis_transform()
+        for place in (place for place, value in zip(x, y, strict=True) if value == math.inf):
+            axes.plot([place], [0.985], "^", color=colour, transform=edge, clip_on=False)
+            axes.text(place, 0.94, "∞", transform=edge, ha="center", va="top", color=colour)
+        known = [value for value in y if not math.isnan(value)]
+        ends += [(name, known[-1], colour)] if known else []
     if floor is not None:
         axes.axhline(floor[1], color=INK, linestyle=(0, (1, 1.5)), linewidth=1.5)
-        labels.append((floor[0], floor[1], INK))
+        ends.append((*floor, INK))
     for name, (at_x, at_y) in (points or {}).items():
-        axes.plot([at_x], [at_y], marker="o", markersize=8, color=COLOURS[1], zorder=4)
-        near_edge = at_x > (min(x) + max(x)) / 2
-        offset = (-9, 9) if near_edge else (9, 6)
-        axes.annotate(
-            name,
-            (at_x, at_y),
-            offset,
-            textcoords="offset points",
-            color=INK,
-            ha="right" if near_edge else "left",
-        )
+        axes.plot([at_x], [at_y], "o", markersize=8, color=COLOURS[1], zorder=4)
+        right = at_x > 0.75 * max(x)
+        side, offset = ("right", (4, 17)) if right else ("left", (9, 6))
+        axes.annotate(name, (at_x, at_y), offset, textcoords="offset points", ha=side)
     if len(x) <= 12 and not log_x:
         axes.set_xticks(x, [_number(value) for value in x])
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
-    _label_ends(axes, labels if len(labels) > 1 or floor else [])
+    if len(ends) > 1:
+        _name_ends(figure, axes, ends)
     told = "; ".join(f"{name}: {_told(values)}" for name, values in series.items())
     return _finish(figure, alt or f"{title}. Line chart of {y_label} against {x_label}. {told}.")
 
 
+@_styled
 def bars(
     values: Mapping[str, float],
     *,
@@ -104,18 +132,24 @@ def bars(
     highlight: str | Sequence[str] = (),
     alt: str | None = None,
 ) -> Figure:
-    """Return horizontal bars with their values, top to bottom in the order given; those to `highlight` stand out."""
+    """Return horizontal bars with their values, top to bottom in the order given.
+
+    Those that `highlight` names stand out. Raises ValueError when one of them is missing, or without bars.
+    """
     marked = {highlight} if isinstance(highlight, str) else set(highlight)
-    unknown = marked - set(values)
-    if unknown:
-        raise ValueError(f"There is no bar {sorted(unknown)[0]!r} to highlight. Bars: {', '.join(values)}.")
+    if not values or marked - set(values):
+        raise ValueError(
+            f"There is no bar {', '.join(sorted(marked - set(values)))}. Bars: {', '.join(values)}."
+        )
     figure, axes = _new(title, 0.75 + 0.34 * max(len(values), 2))
-    _horizontal(axes, values, [COLOURS[1] if name in marked else COLOURS[0] for name in values])
+    numbers = _numbers(list(values.values()))
+    _horizontal(axes, values, numbers, [COLOURS[1] if name in marked else COLOURS[0] for name in values])
     axes.set_xlabel(x_label)
-    told = ", ".join(f"{name} {_number(value)}" for name, value in list(values.items())[:LONGEST_ALT])
+    told = ", ".join(f"{name}: {n}" for name, n in list(zip(values, numbers, strict=True))[:LONGEST_ALT])
     return _finish(figure, alt or f"{title}. Bars of {x_label}: {told}.")
 
 
+@_styled
 def next_words(
     distribution: Mapping[str, float],
     *,
@@ -124,25 +158,18 @@ def next_words(
     highlight: str | Sequence[str] = (),
     alt: str | None = None,
 ) -> Figure:
-    """Return the most likely next words as bars, and what is left for all others."""
+    """Return the most likely next words as bars, most likely first, and one bar for all others together."""
     ranked = sorted(distribution.items(), key=lambda item: (-item[1], item[0]))
     shown = {word: float(p) for word, p in ranked[:top]}
-    others = sum(float(p) for _, p in ranked[top:])
+    if len(ranked) > top:
+        shown[f"{len(ranked) - top:,} other words"] = sum(float(p) for _, p in ranked[top:])
     figure = bars(shown, title=title, highlight=highlight, alt=alt)
     if len(ranked) > top:
-        axes = figure.axes[0]
-        label = f"{len(ranked) - top:,} other words"
-        axes.barh([top], [others], color="white", edgecolor=GREY, hatch="////", height=0.68)
-        axes.set_yticks(range(top + 1), [*shown, label])
-        axes.set_ylim(top + 0.6, -0.6)
-        axes.text(others, top, f"  {_number(others)}", va="center", color=INK)
-        axes.set_xlim(0, 1.14 * max([others, *shown.values()]))
-        figure.set_figheight(figure.get_figheight() + 0.34)
-        if alt is None:
-            figure.set_label(f"{figure.get_label()[:-1]}, {label} {_number(others)}.")
+        figure.axes[0].patches[-1].set(facecolor="white", edgecolor=GREY, hatch="////")
     return figure
 
 
+@_styled
 def surprise(
     tokens: Sequence[str],
     bits: Sequence[float],
@@ -158,19 +185,16 @@ def surprise(
     places = range(len(tokens))
     axes.bar(places, bits, color=COLOURS[0], width=0.68)
     for place, value in enumerate(bits):
-        axes.text(
-            place, value, _number(round(float(value), 1)), ha="center", va="bottom", color=INK, fontsize=10
-        )
-    crowded = sum(map(len, tokens)) + 2 * len(tokens) > 75
-    axes.set_xticks(places, tokens, rotation=35 if crowded else 0, ha="right" if crowded else "center")
-    axes.tick_params(axis="x", length=0, labelsize=11)
+        axes.text(place, value, _fixed(value, 1), ha="center", va="bottom", fontsize=10)
+    _name_columns(axes, tokens, room=75)
     axes.set_ylabel(y_label)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.margins(y=0.12)
-    told = ", ".join(f"{token} {float(value):.1f}" for token, value in zip(tokens, bits, strict=True))
+    told = ", ".join(f"{token} {_fixed(value, 1)}" for token, value in zip(tokens, bits, strict=True))
     return _finish(figure, alt or f"{title}. Bars of {y_label} for each token: {told}.")
 
 
+@_styled
 def stacked_bars(
     labels: Sequence[str],
     parts: Mapping[str, Sequence[float]],
@@ -179,7 +203,10 @@ def stacked_bars(
     y_label: str,
     alt: str | None = None,
 ) -> Figure:
-    """Return one bar per label, put together from the named parts, lowest first; the sum stands on top."""
+    """Return one bar per label, stacked from the named parts, the first at the bottom, the sum on top.
+
+    Raises ValueError when a part has not one value for each label.
+    """
     for name, values in parts.items():
         if len(values) != len(labels):
             raise ValueError(
@@ -188,27 +215,24 @@ def stacked_bars(
     figure, axes = _new(title, 3.9)
     below = np.zeros(len(labels))
     for i, (name, values) in enumerate(parts.items()):
-        heights = np.asarray(values, dtype=float)
-        look: dict[str, Any] = (
-            {"color": COLOURS[0]} if i == 0 else {"color": "white", "edgecolor": _of(COLOURS, i)}
-        )
-        axes.bar(
-            labels, heights, 0.68, bottom=below, label=name, hatch=_of(("", "///", "...", "xxx"), i), **look
-        )
-        below += heights
-    for place, total in enumerate(below):
-        axes.text(place, total, _number(float(total)), ha="center", va="bottom", color=INK, fontsize=10)
+        face, edge = (COLOURS[0], COLOURS[0]) if i == 0 else ("white", _of(COLOURS, i))
+        look: dict[str, Any] = {"facecolor": face, "edgecolor": edge, "hatch": _of(HATCHES, i)}
+        axes.bar(range(len(labels)), values, 0.68, bottom=below, label=name, **look)
+        below += np.asarray(values, dtype=float)
+    for place, (total, text) in enumerate(zip(below, _numbers(below.tolist()), strict=True)):
+        axes.text(place, total, text, ha="center", va="bottom", fontsize=10)
+    _name_columns(axes, labels, room=75)
     axes.set_ylabel(y_label)
-    axes.tick_params(axis="x", length=0, labelsize=11)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.margins(y=0.12)
-    axes.legend(loc="upper right", frameon=False, reverse=True)
+    axes.legend(loc="best", frameon=False, reverse=True)
     told = "; ".join(f"{name}: {_told(values)}" for name, values in parts.items())
     return _finish(figure, alt or f"{title}. Stacked bars of {y_label} for {', '.join(labels)}. {told}.")
 
 
+@_styled
 def zipf(counts: Mapping[str, int], *, title: str, alt: str | None = None) -> Figure:
-    """Return how often each word occurs against its rank, on logarithmic axes, beside Zipf's line (1 / rank)."""
+    """Return how often words occur against their rank, both axes logarithmic, beside Zipf's 1 / rank."""
     ranked = sorted(((word, n) for word, n in counts.items() if n > 0), key=lambda item: (-item[1], item[0]))
     if not ranked:
         raise ValueError("There are no words to rank. Pass a Counter of words with their counts.")
@@ -216,31 +240,27 @@ def zipf(counts: Mapping[str, int], *, title: str, alt: str | None = None) -> Fi
     ranks = np.arange(1, len(ranked) + 1)
     numbers = np.array([n for _, n in ranked])
     axes.set(xscale="log", yscale="log")
-    # The line goes through the middle of the band on these axes.
+    # on these axes, the line of slope -1 through the middle of the commoner half
     height = math.exp(float(np.mean(np.log(numbers * ranks)[: max(1, len(ranked) // 2)])))
     axes.plot(ranks, height / ranks, color=COLOURS[1], linestyle=(0, (5, 1.5)), linewidth=2)
-    axes.plot(ranks, numbers, ".", color=COLOURS[0], markersize=5)
     end = len(ranked) ** 0.72
-    axes.annotate("1 / rank", (end, height / end), (9, 7), textcoords="offset points", color=COLOURS[1])
-    for rank in [r for r in (1, 3, 10, 30, 100, 300, 1000) if r <= len(ranked)]:
+    axes.annotate("1 / rank", (end, height / end), (9, 7), textcoords="offset points", color=WARM)
+    axes.plot(ranks, numbers, ".", color=COLOURS[0], markersize=5)
+    for rank in (r for r in (1, 3, 10, 30, 100, 300, 1000) if r <= len(ranked)):
         word, n = ranked[rank - 1]
         axes.plot([rank], [n], "o", color=COLOURS[0], markersize=7)
-        below = dict(xytext=(-4, -9), ha="right", va="top") if rank > 1 else dict(xytext=(9, 4), ha="left")
-        axes.annotate(word, (rank, n), textcoords="offset points", color=INK, **below)
+        side, offset = ("left", (9, 4)) if rank == 1 else ("right", (-4, -15))
+        axes.annotate(word, (rank, n), offset, textcoords="offset points", ha=side)
     axes.set(xlabel="rank of the word", ylabel="times it occurs")
     axes.set_ylim(0.7, 2.2 * max(numbers[0], height))
     axes.grid(color=FAINT, linewidth=0.8)
-    told = ", ".join(
-        f"{ranked[r - 1][0]} is number {r} with {ranked[r - 1][1]:,}"
-        for r in (1, 10, 100, 1000)
-        if r <= len(ranked)
-    )
-    return _finish(
-        figure,
-        alt or f"{title}. Counts of {len(ranked):,} words against rank, both axes logarithmic: {told}.",
-    )
+    some = (r for r in (1, 10, 100, 1000) if r <= len(ranked))
+    told = ", ".join(f"number {r} is {ranked[r - 1][0]} with {ranked[r - 1][1]:,}" for r in some)
+    made = f"{title}. Counts of {len(ranked):,} words against rank, both axes logarithmic: {told}."
+    return _finish(figure, alt or made)
 
 
+@_styled
 def heat_map(
     matrix: ArrayLike | Mapping[str, ArrayLike],
     rows: Sequence[str],
@@ -249,134 +269,109 @@ def heat_map(
     title: str,
     alt: str | None = None,
 ) -> Figure:
-    """Return a matrix as shaded cells with words on both axes, or several named ones side by side on one scale.
+    """Return a matrix as shaded cells with words on both axes, or several named ones side by side.
 
-    Shape (len(rows), len(columns)) each, else ValueError. Small matrices carry their numbers. Where values are negative,
-    white is zero, blue above and orange below it.
+    Shape (len(rows), len(columns)) each, else ValueError. All share one scale. Small matrices carry their
+    numbers. Where values are negative, white is zero, blue above it and orange below.
     """
-    panels = {
-        name: np.asarray(m, dtype=float)
-        for name, m in (matrix if isinstance(matrix, Mapping) else {"": matrix}).items()
-    }
+    named = matrix if isinstance(matrix, Mapping) else {"": matrix}
+    panels = {name: np.asarray(values, dtype=float) for name, values in named.items()}
     for name, values in panels.items():
         if values.shape != (len(rows), len(columns)):
             raise ValueError(
-                f"Matrix {name!r} has shape {values.shape}; {len(rows)} row names and {len(columns)} column names need "
-                f"{(len(rows), len(columns))}."
+                f"Matrix {name!r} has shape {values.shape}, but there are names for "
+                f"{len(rows)} rows and {len(columns)} columns."
             )
     high = max(float(np.nanmax(np.abs(values))) for values in panels.values()) or 1.0
-    low = -high if any(float(np.nanmin(values)) < 0 for values in panels.values()) else 0.0
-    cell = min(0.62, 6.0 / max(1, len(columns) * len(panels))) if len(columns) > 4 else 0.62
-    figure, first = _new(title, 1.35 + max(0.3, cell) * len(rows), panels=len(panels))
-    for axes, (name, values) in zip(np.atleast_1d(first), panels.items(), strict=True):
-        axes.imshow(values, cmap=_shades(low < 0), vmin=low, vmax=high, aspect="auto")
-        steep = max(map(len, columns)) * len(columns) * len(panels) > 70
-        axes.set_xticks(
-            range(len(columns)), columns, rotation=40 if steep else 0, ha="right" if steep else "center"
-        )
-        axes.set_yticks(range(len(rows)), rows if axes is np.atleast_1d(first)[0] else [""] * len(rows))
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+    low = -high if any(np.nanmin(values) < 0 for values in panels.values()) else 0.0
+    shades = _shades(low < 0)
+    cell = 0.62 if len(columns) * len(panels) <= 10 else max(0.3, 6 / len(columns) / len(panels))
+    figure, grid = _new(title, 1.2 + cell * len(rows), panels=len(panels))
+    for axes, (name, values) in zip(np.atleast_1d(grid), panels.items(), strict=True):
+        axes.imshow(values, cmap=shades, vmin=low, vmax=high, aspect="auto")
+        _name_columns(axes, columns, room=68 // len(panels))
+        axes.set_yticks(range(len(rows)), rows if axes is np.atleast_1d(grid)[0] else [""] * len(rows))
         axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+        axes.tick_params(which="both", length=0)
         axes.grid(which="minor", color="white", linewidth=2)
-        axes.tick_params(which="minor", length=0)
-        if name:
-            axes.set_title(name, fontsize=11, color=INK)
-        if values.size <= 150:
-            for (r, c), value in np.ndenumerate(values):
-                dark = abs(value) > 0.55 * high
-                axes.text(
-                    c,
-                    r,
-                    f"{value:.2f}",
-                    ha="center",
-                    va="center",
-                    color="white" if dark else INK,
-                    fontsize=10,
-                )
-    told = "; ".join(
-        (f"{name}: " if name else "")
-        + ", ".join(
-            f"{row} to {columns[int(np.nanargmax(line))]} {np.nanmax(line):.2f}"
+        axes.spines[:].set_visible(False)
+        axes.set_title(name, fontsize=11)
+        for (r, c), value in np.ndenumerate(values) if values.size <= 150 else ():
+            ink = "white" if _is_dark(shades((value - low) / (high - low))) else INK
+            axes.text(c, r, _fixed(value, 2), ha="center", va="center", color=ink, fontsize=10)
+    told = []
+    for name, values in panels.items():
+        best = (
+            f"{row} to {columns[int(line.argmax())]} {line.max():.2f}"
             for row, line in zip(rows, values, strict=True)
         )
-        for name, values in panels.items()
-    )
-    return _finish(figure, alt or f"{title}. Heat map; the largest value of each row: {told}.")
+        told.append((f"{name}: " if name else "") + ", ".join(best))
+    return _finish(figure, alt or f"{title}. Heat map; the largest value of each row: {'; '.join(told)}.")
 
 
+@_styled
 def ngram_windows(words: Sequence[str], n: int, *, title: str, alt: str | None = None) -> Figure:
-    """Return a picture of the windows of an n-gram model: one row per prediction, its context and its word marked."""
+    """Return a picture of the windows of an n-gram model: per prediction a row, with context and word."""
     if n < 1 or not words:
-        raise ValueError("ngram_windows needs at least one word and n of at least 1.")
+        raise ValueError("ngram_windows draws at least one word, and n of at least 1.")
     from matplotlib.patches import Rectangle
 
     tokens = ["<s>"] * (n - 1) + [*words, "</s>"]
-    figure, axes = _new(title, 0.9 + 0.5 * (len(words) + 1))
-    for row, target in enumerate(range(n - 1, len(tokens))):
+    targets = range(n - 1, len(tokens))
+    figure, axes = _new(title, 0.6 + 0.5 * len(targets))
+    for row, target in enumerate(targets):
         for column, token in enumerate(tokens):
-            context = target - n < column < target
-            face, ink = ("white", "#b5b5b5")
+            face, edge, ink = "white", FAINT, "#8a8a8a"
             if column == target:
-                face, ink = COLOURS[0], "white"
-            elif context:
-                face, ink = "#cfe0ea", INK
-            box = Rectangle(
-                (column + 0.04, row + 0.1),
-                0.92,
-                0.8,
-                facecolor=face,
-                edgecolor=FAINT if face == "white" else face,
-            )
-            axes.add_patch(box)
-            axes.text(column + 0.5, row + 0.52, token, ha="center", va="center", color=ink, fontsize=11)
-    middle = n - 1
-    axes.text(middle + 0.5, -0.12, "predicted", ha="center", va="bottom", color=COLOURS[0], fontsize=10)
+                face, edge, ink = COLOURS[0], COLOURS[0], "white"
+            elif target - n < column < target:
+                face, edge, ink = "#cfe0ea", "#cfe0ea", INK
+            axes.add_patch(Rectangle((column + 0.04, row + 0.1), 0.92, 0.8, facecolor=face, edgecolor=edge))
+            axes.text(column + 0.5, row + 0.52, token, ha="center", va="center", color=ink)
+    axes.text(n - 0.5, -0.06, "predicted", ha="center", color=COLOURS[0], fontsize=10)
     if n > 1:
-        axes.text(middle / 2, -0.12, "context", ha="center", va="bottom", color=GREY, fontsize=10)
-    axes.set(xlim=(0, len(tokens)), ylim=(len(words) + 1.05, -0.5))
+        axes.text((n - 1) / 2, -0.06, "context", ha="center", color=GREY, fontsize=10)
+    axes.set(xlim=(0, len(tokens)), ylim=(len(targets), -0.5))
     axes.axis("off")
-    told = "; ".join(
-        f"{' '.join(tokens[t - n + 1 : t]) or 'no context'} then {tokens[t]}"
-        for t in range(n - 1, len(tokens))
-    )
+    told = "; ".join(f"{' '.join(tokens[t - n + 1 : t]) or 'no context'}, then {tokens[t]}" for t in targets)
     return _finish(
-        figure, alt or f"{title}. The windows, each a context and the word predicted from it: {told}."
+        figure, alt or f"{title}. Each window is a context and the word predicted from it: {told}."
     )
 
 
+@_styled
 def ladder_chart(
     rungs: Mapping[str, float], floor: float, *, title: str | None = None, alt: str | None = None
 ) -> Figure:
-    """Return models as bars of bits per character, highest first, with the floor drawn in; inf is a model that fails."""
+    """Return models as bars of bits per character, highest first, with the floor drawn in.
+
+    Infinity is a model that thinks some of the text impossible; its bar is hatched.
+    """
     ordered = dict(sorted(rungs.items(), key=lambda item: -item[1]))
     finite = {name: bits for name, bits in ordered.items() if math.isfinite(bits)}
     if title is None:
         title = "No model on the ladder yet: only the floor is known"
         if finite:
             best = min(finite, key=finite.__getitem__)
-            title = f"{best} pays {finite[best] - floor:.2f} bits per character more than the floor"
+            title = f"{best} pays {_fixed(finite[best] - floor, 2)} bits per character more than the floor"
     figure, axes = _new(title, 1.15 + 0.36 * max(len(ordered), 1))
-    longest = 1.12 * max([*finite.values(), 1.6 * floor])
-    shown = {name: bits if math.isfinite(bits) else longest for name, bits in ordered.items()}
-    _horizontal(axes, shown, [COLOURS[0]] * len(shown), texts=[_bits(bits) for bits in ordered.values()])
+    longest = max([*finite.values(), 1.6 * floor])
+    shown = {name: min(bits, 1.04 * longest) for name, bits in ordered.items()}
+    texts = [f"{bits:.2f}" if math.isfinite(bits) else "∞" for bits in ordered.values()]
+    _horizontal(axes, shown, texts, [COLOURS[0]] * len(shown))
     for patch, bits in zip(axes.patches, ordered.values(), strict=True):
         if not math.isfinite(bits):
             patch.set(facecolor="white", edgecolor=GREY, hatch="////")
-    axes.axvspan(0, floor, color="#f0e6d8", zorder=0)
+    axes.axvspan(0, floor, color="#f3eadf", zorder=0)
     axes.axvline(floor, color=COLOURS[1], linewidth=2, linestyle=(0, (5, 1.5)))
-    bottom = max(len(ordered), 1) - 0.45
-    axes.text(
-        floor, bottom + 0.12, f" floor {floor:.2f}", color="#a84608", va="top", ha="left", fontweight="bold"
-    )
-    axes.set_ylim(bottom + 0.62, -0.6)
-    axes.set_xlim(0, 1.14 * longest)
+    bottom = max(len(ordered), 1) - 0.4
+    axes.text(floor, bottom, f" floor {floor:.2f}", color=WARM, va="top", fontweight="bold")
+    axes.set(xlim=(0, 1.16 * longest), ylim=(bottom + 0.65, -0.6))
     axes.set_xlabel("bits per character on held-out text")
-    told = ", ".join(f"{name} {_bits(bits)}" for name, bits in ordered.items()) or "no model yet"
-    return _finish(
-        figure, alt or f"{title}. Bits per character: {told}; no model can be below the floor, {floor:.2f}."
-    )
+    told = ", ".join(f"{name} {text}" for name, text in zip(ordered, texts, strict=True)) or "no model yet"
+    made = f"{title}. Bits per character: {told}. No model can go below the floor on average: {floor:.2f}."
+    return _finish(figure, alt or made)
 
 
 def alt_text(figure: Figure) -> str:
@@ -385,37 +380,35 @@ def alt_text(figure: Figure) -> str:
 
 
 def show(figure: Figure, alt: str | None = None) -> None:
-    """Display a figure as a PNG that carries its alt text; without a notebook around, print the alt text.
+    """Display a figure as a PNG that carries its alt text; outside a notebook, print the alt text instead.
 
     Raises ValueError when the figure has no alt text and none is given.
     """
     alt = alt or alt_text(figure)
     if not alt:
         raise ValueError("This figure has no alt text. Pass alt=... with a sentence that says what it shows.")
-    try:
-        from IPython.core.getipython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        get_ipython = None
-    if get_ipython is None or get_ipython() is None:
+    if not _in_notebook():
         print(alt)
         return
+    from IPython.display import display
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(buffer, format="png", dpi=DPI, facecolor="white")
+    png = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(png, format="png", dpi=DPI, facecolor="white")
     size = {
         "width": round(figure.get_figwidth() * DPI / 2),
         "height": round(figure.get_figheight() * DPI / 2),
     }
-    display(
-        {"image/png": buffer.getvalue(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt, **size}},
-        raw=True,
-    )
+    metadata = {"image/png": {"alt": alt, **size}}
+    display({"image/png": png.getvalue(), "text/plain": alt}, metadata=metadata, raw=True)
 
 
-# The look
+def _in_notebook() -> bool:
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return False
+    return get_ipython() is not None
 
 
 @cache
@@ -423,7 +416,7 @@ def _figure_type() -> type[Figure]:
     from matplotlib.figure import Figure
 
     class CourseFigure(Figure):
-        """A figure that shows itself with its alt text, and that pyplot neither keeps nor shows a second time."""
+        """A figure that shows itself with its alt text, and that pyplot does not show again."""
 
         def _ipython_display_(self) -> None:
             show(self)
@@ -432,85 +425,15 @@ def _figure_type() -> type[Figure]:
 
 
 def _new(title: str, height: float, panels: int = 1) -> tuple[Figure, Any]:
-    from matplotlib import rc_context
+    """Return an empty figure with its title, and its axes: an array of them for several panels."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    wrapped = textwrap.fill(title, 72)
-    # matplotlibrc files of a machine change nothing: every reader sees the same figure
-    with rc_context(_STYLE):
-        figure = _figure_type()(
-            figsize=(WIDTH, height + 0.24 * (wrapped.count("\n") + 1)), layout="constrained"
-        )
-        axes: Any = figure.subplots(1, panels)
-    figure.suptitle(wrapped, x=0.012, ha="left", fontsize=13, fontweight="bold", color=INK)
+    wrapped = textwrap.fill(title, 70)
+    size = (WIDTH, height + 0.24 * (wrapped.count("\n") + 1))
+    figure = _figure_type()(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.09))
+    axes: Any = figure.subplots(1, panels)
+    figure.suptitle(wrapped, x=0.014, ha="left", fontsize=13, fontweight="bold")
     return figure, axes
-
-
-_STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.axisbelow": True,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "hatch.linewidth": 0.8,
-}
-
-
-@cache
-def _shades(both: bool) -> Any:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list(
-        "nextword", [COLOURS[1], "white", COLOURS[0]] if both else ["#f3f6f8", COLOURS[0]]
-    )
-
-
-def _horizontal(
-    axes: Axes, values: Mapping[str, float], colours: list[str], texts: Sequence[str] | None = None
-) -> None:
-    places = range(len(values))
-    axes.barh(places, list(values.values()), color=colours, height=0.68)
-    for place, value in enumerate(values.values()):
-        axes.text(
-            max(value, 0), place, f"  {texts[place] if texts else _number(value)}", va="center", color=INK
-        )
-    axes.set_yticks(places, list(values))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(values) - 0.4, -0.6)
-    if values and max(values.values()) > 0:
-        axes.set_xlim(min(0, *values.values()), 1.14 * max(values.values()))
-    axes.spines["left"].set_color(FAINT)
-
-
-def _label_ends(axes: Axes, labels: list[tuple[str, float, str]]) -> None:
-    """Write each line's name at its right end, moved apart where lines end close together."""
-    if not labels:
-        return
-    axes.figure.canvas.draw()  # limits and scales must stand before heights can be compared
-    height = axes.get_window_extent().height * 72 / axes.figure.dpi  # points
-    ordered = sorted(labels, key=lambda label: label[1])
-    wanted = [_fraction(axes, value) * height for _, value, _ in ordered]
-    placed = list(wanted)
-    for _ in range(100):  # push neighbours apart, a little at a time, until all have room
-        for i in range(len(placed) - 1):
-            overlap = 14 - (placed[i + 1] - placed[i])
-            if overlap > 0:
-                placed[i] -= overlap / 2
-                placed[i + 1] += overlap / 2
-    for (name, _, colour), y in zip(ordered, placed, strict=True):
-        axes.annotate(
-            textwrap.fill(name, 26), (1.0, y / height), (10, 0), xycoords="axes fraction", textcoords="offset points",
-            color=colour, va="center", fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
-
-
-def _fraction(axes: Axes, y: float) -> float:
-    return float(axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[1], y)))[1])
 
 
 def _finish(figure: Figure, alt: str) -> Figure:
@@ -518,24 +441,95 @@ def _finish(figure: Figure, alt: str) -> Figure:
     return figure
 
 
+def _horizontal(
+    axes: Axes, values: Mapping[str, float], texts: Sequence[str], colours: Sequence[str]
+) -> None:
+    """Draw horizontal bars, each with its name before and its text behind it."""
+    axes.barh(range(len(values)), list(values.values()), color=colours, height=0.68)
+    for place, (value, text) in enumerate(zip(values.values(), texts, strict=True)):
+        axes.text(max(value, 0), place, f"  {text}", va="center")
+    axes.set_yticks(range(len(values)), list(values))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    if values and max(values.values()) > 0:
+        axes.set_xlim(min(0, *values.values()), 1.14 * max(values.values()))
+    axes.spines["left"].set_color(FAINT)
+
+
+def _name_columns(axes: Axes, names: Sequence[str], room: int) -> None:
+    """Write names under columns, aslant where so many letters would run into each other."""
+    aslant = (max(map(len, names), default=0) + 2) * len(names) > room
+    axes.set_xticks(range(len(names)), names)
+    for label in axes.get_xticklabels():
+        label.set(rotation=35 if aslant else 0, ha="right" if aslant else "center", rotation_mode="anchor")
+    axes.tick_params(axis="x", length=0)
+
+
+def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
+    """Write each line's name at its right end, moved apart where lines end close to each other."""
+    figure.draw_without_rendering()  # limits and scales must stand before heights can be compared
+    height = axes.get_window_extent().height * 72 / figure.dpi  # points
+    ordered = sorted(ends, key=lambda end: end[1])
+    places = [_height(axes, y) * height for _, y, _ in ordered]
+    for _ in range(100):  # push neighbours apart, a little at a time, until all have room
+        for i in range(len(places) - 1):
+            overlap = 14 - (places[i + 1] - places[i])
+            if overlap > 0:
+                places[i] -= overlap / 2
+                places[i + 1] += overlap / 2
+    for (name, _, colour), place in zip(ordered, places, strict=True):
+        look: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
+        at = (1.0, place / height)
+        axes.annotate(textwrap.fill(name, 26), at, (10, 0), color=colour, fontweight="bold", **look)
+
+
+def _height(axes: Axes, y: float) -> float:
+    """Where a value is between the lower edge of the axes, 0, and the upper one, 1."""
+    if y == math.inf:
+        return 1.0
+    return float(axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[1], y)))[1])
+
+
+@cache
+def _shades(both_ways: bool) -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    steps = [COLOURS[1], "white", COLOURS[0]] if both_ways else ["#f3f6f8", COLOURS[0]]
+    return LinearSegmentedColormap.from_list("nextword", steps)
+
+
+def _is_dark(colour: Sequence[float]) -> bool:
+    """Whether white is easier to read on a colour than black (relative luminance of WCAG 2)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] < 0.2
+
+
 def _of(choices: Sequence[Any], i: int) -> Any:
     return choices[i % len(choices)]
 
 
 def _number(value: float) -> str:
+    return _numbers([value])[0]
+
+
+def _numbers(values: Sequence[float]) -> list[str]:
+    """Return numbers as text, all with as many decimals as give the largest of them three digits."""
+    values = [float(value) for value in values]
+    sizes = [abs(value) for value in values if math.isfinite(value)]
+    largest = max(sizes, default=0.0)
+    if all(size == int(size) for size in sizes):
+        decimals = 0
+    else:
+        decimals = min(max(2 - math.floor(math.log10(largest)), 0), 3 if largest >= 0.1 else 9)
+    return [_fixed(value, decimals) for value in values]
+
+
+def _fixed(value: float, decimals: int) -> str:
     if not math.isfinite(value):
         return {math.inf: "∞", -math.inf: "−∞"}.get(value, "not a number")
-    if value == int(value) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def _bits(bits: float) -> str:
-    return f"{bits:.2f}" if math.isfinite(bits) else "∞ (some text is impossible to it)"
+    return f"{round(float(value), decimals) + 0.0:,.{decimals}f}"  # adding zero takes the sign from -0.0
 
 
 def _told(values: Sequence[float]) -> str:
-    numbers = [_number(float(value)) for value in values]
-    if len(numbers) <= LONGEST_ALT:
-        return ", ".join(numbers)
-    return f"from {numbers[0]} to {numbers[-1]}"
+    numbers = _numbers(values)
+    return ", ".join(numbers) if len(numbers) <= LONGEST_ALT else f"from {numbers[0]} to {numbers[-1]}"

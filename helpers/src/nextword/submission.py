@@ -10,9 +10,9 @@ from typing import Any
 
 
 def hand_in(notebook: str, *exercises: Any) -> None:
-    """Print which of the exercises (functions, classes) are still to be written, and how to hand the notebook in.
+    """Print which exercises (functions, classes) are still to be written, and how to hand the notebook in.
 
-    It says nothing about points: the checks of the notebook do that, and grading tries more. While nbgrader runs it
+    It says nothing of points: the checks in the notebook do, and grading tries more. While nbgrader runs, it
     prints nothing.
     """
     if os.environ.get("NBGRADER_EXECUTION"):
@@ -23,17 +23,11 @@ def hand_in(notebook: str, *exercises: Any) -> None:
         print(f"{done} of {len(exercises)} exercises are written. Still to do: {', '.join(missing)}.")
         print("You may hand in anyway: what is written is graded, and the rest gets no points.")
     else:
-        print(
-            f"All {done} exercises are written. Did every check pass? Restart, run all cells, and look once more."
-        )
+        print(f"All {done} exercises are written. Restart, run all cells, and see that every check passes.")
+    save = "save the notebook (Ctrl+S or Cmd+S)"
     if "google.colab" in sys.modules:
-        print(
-            f"To hand in: File > Download > Download .ipynb, then upload the file {notebook}.ipynb to your course."
-        )
-    else:
-        print(
-            f"To hand in: save the notebook (Ctrl+S or Cmd+S), then upload the file {notebook}.ipynb to your course."
-        )
+        save = "choose File > Download > Download .ipynb"
+    print(f"To hand in: {save}, then upload the file {notebook}.ipynb to your course.")
 
 
 def _is_stub(exercise: Any) -> bool:
