@@ -40,7 +40,7 @@ from autograder.records import (
     worst,
 )
 from autograder.referee import Referee
-from autograder.sandbox import ENVIRONMENT, Broken, CellRun, Peer, Sandbox, Session, StudentFault
+from autograder.sandbox import ENVIRONMENT, NESTED, Broken, CellRun, Peer, Sandbox, Session, StudentFault
 from autograder.settings import Limits
 
 RUN_ROLES = (SETUP, STUDENT, LOCKED)
@@ -58,7 +58,7 @@ class Grading:
     limits: Limits = field(default_factory=Limits)
     hidden: tuple[Path, ...] = ()
     variants: dict[str, tuple[WrongAnswer, ...]] = field(default_factory=dict, repr=False)  # by notebook
-    nested: bool = True
+    isolation: str = NESTED
 
     @property
     def key(self) -> str:
@@ -109,7 +109,7 @@ class Worker:
             sys.modules["torch"].set_num_threads(1)
         os.environ.update({k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")})
         os.environ.setdefault("MPLBACKEND", "agg")
-        self.sandbox = Sandbox(grading.limits, grading.modules, grading.hidden, nested=grading.nested)
+        self.sandbox = Sandbox(grading.limits, grading.modules, grading.hidden, isolation=grading.isolation)
 
     def grade(self, handin: HandIn) -> Result:
         """The result of one hand-in. Never raises for what is in it."""
@@ -119,7 +119,7 @@ class Worker:
         if answer is None:
             self.sandbox.close()
             return self._internal(handin, key, "the referee's process ended without an answer")
-        if answer["lost"] or not self.grading.nested:
+        if answer["lost"] or self.sandbox.isolation != NESTED:
             self.sandbox.close()
         if "fault" in answer:
             return self._internal(handin, key, answer["fault"])
@@ -198,19 +198,15 @@ def grade_handin(grading: Grading, handin: HandIn) -> dict[str, Any]:
     """What an executor calls in a worker process: the result as plain data. Starts the process's warm sandbox on first use."""
     key = grading.key
     if key not in _workers:
-        while _workers:
-            _workers.popitem()[1].close()
+        close_sandboxes()
         _workers[key] = Worker(grading)
     return _workers[key].grade(handin).to_json()
 
 
-def warm_up(grading: Grading) -> str:
-    """Start this process's sandbox; what stands in the way, as a sentence, or nothing."""
-    try:
-        _workers.setdefault(grading.key, Worker(grading)).sandbox.ensure()
-    except CourseError as error:
-        return str(error)
-    return ""
+def close_sandboxes() -> None:
+    """End this process's sandboxes."""
+    while _workers:
+        _workers.popitem()[1].close()
 
 
 def evaluate(grading: Grading, handin: HandIn) -> Result:

@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from autograder import cgroup
 from autograder.errors import CourseError
 from autograder.inside import wire
 from autograder.inside.channel import Channel, Closed, Late
@@ -179,14 +180,29 @@ def command(modules: list[str], hidden: list[Path]) -> list[str]:
     return [*arguments, "--remount-ro", "/", "--", program, "-I", "-c", _START]
 
 
-class Sandbox:
-    """A warm process inside bubblewrap. `open` forks a session from it; a session lost to a fault starts a new one."""
+def _bare_command() -> list[str]:
+    """The warm process without walls around it."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return [sys.executable, "-I", "-c", _START.replace("/grader", here)]
 
-    def __init__(self, limits: Limits, modules: list[str], hidden: tuple[Path, ...] = (), nested: bool = True) -> None:
+
+NESTED, SINGLE, NONE = "nested", "single", "none"
+_SINGLE_NOTE = "no namespaces of their own for forked hand-ins here: each hand-in gets a fresh sandbox (slower, as safe)"
+
+
+class Sandbox:
+    """A warm process inside bubblewrap, from which sessions are forked.
+
+    `isolation`: nested (each session in namespaces of its own inside bubblewrap's; falls back to single where the kernel refuses
+    them), single (good for one hand-in, then it must be closed), none (no bubblewrap at all: for throw-away machines).
+    """
+
+    def __init__(self, limits: Limits, modules: list[str], hidden: tuple[Path, ...] = (), isolation: str = NESTED) -> None:
         self.limits = limits
         self.modules = modules
         self.hidden = list(hidden)
-        self.nested = nested
+        self.isolation = isolation
+        self.group: cgroup.Group | None = None
         self.notes: list[str] = []
         self.lost = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -195,18 +211,39 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the warm process and wait until it is ready. Raises CourseError with what bubblewrap said."""
+        self._start()
+        if self.isolation == NESTED:
+            with self.open() as session:
+                run = session.run_cell("None")
+            if run.status == "internal":
+                self.close()
+                self.isolation = SINGLE
+                self._start()
+                self.notes.append(f"{_SINGLE_NOTE} ({(run.error or {}).get('text', '')})")
+
+    def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, log = os.pipe()
-        argv = [*command(self.modules, self.hidden), str(theirs.fileno())]
+        bare = self.isolation == NONE
+        argv = _bare_command() if bare else command(self.modules, self.hidden)
+        self.group = cgroup.make(self.limits.memory_mb, self.limits.processes)
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(theirs.fileno(),), start_new_session=True
+            [*argv, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+            env=ENVIRONMENT if bare else None,
+            preexec_fn=self.group.join if self.group else None,
         )
         theirs.close()
         os.close(log)
         self._control, self._log = ours, out
-        drop = [NOBODY, NOBODY] if os.geteuid() == 0 else None
+        drop = [NOBODY, NOBODY] if os.geteuid() == 0 and not bare else None
         try:
-            ours.send(json.dumps({"modules": self.modules, "nested": self.nested, "drop_to": drop}).encode())
+            settings = {"modules": self.modules, "nested": self.isolation == NESTED, "watch": not bare, "drop_to": drop}
+            ours.send(json.dumps(settings).encode())
             ours.settimeout(START_SECONDS)
             answer = ours.recv(1 << 16)
         except OSError:
@@ -215,6 +252,7 @@ class Sandbox:
             said = self._said()
             self.close()
             raise CourseError(f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", "Run: course doctor")
+        ours.settimeout(None)
         ready = json.loads(answer)
         self.notes = ready["notes"]
         if not ready["ready"]:
@@ -280,6 +318,9 @@ class Sandbox:
                 pass
             self._process.wait()
             self._process = None
+        if self.group is not None:
+            self.group.remove()
+            self.group = None
         self.lost = False
         if self._log is not None:
             os.close(self._log)

@@ -16,7 +16,7 @@ import threading
 from typing import IO, Any
 
 from autograder.errors import CourseError
-from autograder.grade import Grading, grade_handin, handin_key
+from autograder.grade import Grading, close_sandboxes, grade_handin, handin_key
 from autograder.intake import HandIn
 from autograder.records import INTERNAL, NotebookResult, Result, TestOutcome
 from autograder.sandbox import ENVIRONMENT
@@ -119,6 +119,13 @@ def close_workers() -> None:
 
 
 def _main() -> None:
+    try:
+        _serve()
+    finally:
+        close_sandboxes()
+
+
+def _serve() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     grading: Grading | None = None

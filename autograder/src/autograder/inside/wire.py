@@ -267,12 +267,11 @@ class Decoder:
             raise WireError("a buffer does not fit its shape")
         if not dtype.itemsize or not data:
             return np.zeros(shape, dtype)
-        array = np.frombuffer(data, dtype).reshape(shape).copy()
         if dtype.kind == "b":
-            array = array.view(np.uint8) != 0
-        elif dtype.kind == "U" and array.view(np.uint32).max(initial=0) > 0x10FFFF:
+            return (np.frombuffer(data, np.uint8) != 0).reshape(shape)
+        if dtype.kind == "U" and np.frombuffer(data, np.uint32).max(initial=0) > 0x10FFFF:
             raise WireError("not text")
-        return array
+        return np.frombuffer(data, dtype).reshape(shape).copy()
 
     def _tensor(self, rest: list, depth: int) -> Any:
         import torch

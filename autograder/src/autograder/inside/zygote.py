@@ -49,7 +49,7 @@ def main(control_fd: int) -> None:
             return
         if os.fork() == 0:
             control.close()
-            _job(json.loads(message), fds, nested=settings["nested"])
+            _job(json.loads(message), fds, settings["nested"], settings["watch"])
         for fd in fds:
             os.close(fd)
 
@@ -94,7 +94,7 @@ def warm_up(modules: list[str]) -> list[str]:
     return notes
 
 
-def _job(job: dict[str, Any], fds: list[int], nested: bool) -> None:
+def _job(job: dict[str, Any], fds: list[int], nested: bool, watch: bool) -> None:
     """Build the walls, become the keeper, start the student's process. Never returns."""
     lifeline = socket.socket(fileno=fds[0])
     status = 1
@@ -106,7 +106,7 @@ def _job(job: dict[str, Any], fds: list[int], nested: bool) -> None:
         notes = []
         if nested and not isolation.mount_private(int(job["limits"]["disk_mb"])):
             notes.append("no fresh /proc")
-        status = _keep(lifeline, fds[1:], job, notes)
+        status = _keep(lifeline, fds[1:], job, notes, watch, alone=nested)
     except BaseException as error:
         _tell(lifeline, {"failure": f"{type(error).__name__}: {error}"})
     finally:
@@ -120,7 +120,7 @@ def _tell(lifeline: socket.socket, message: dict[str, Any]) -> None:
         pass
 
 
-def _keep(lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: list[str]) -> int:
+def _keep(lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: list[str], watch: bool, alone: bool) -> int:
     """The keeper: returns when the grader lets go of the lifeline, a limit of the whole hand-in is passed, or nothing is left."""
     wake_out, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     student = os.fork()
@@ -147,12 +147,14 @@ def _keep(lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: l
         if lifeline.fileno() in events:
             order = lifeline.recv(1)
             if not order:
+                if not alone:  # no pid namespace ends with this process: the student's process at least ends here
+                    os.killpg(student, signal.SIGKILL)
                 return 0
             try:
                 os.kill(student, signal.SIGINT if order == b"i" else signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        if time.monotonic() >= next_look:
+        if watch and time.monotonic() >= next_look:
             next_look = time.monotonic() + TICK_SECONDS
             broken = _over_limit(job["limits"], baseline)
             if broken:
