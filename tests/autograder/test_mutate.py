@@ -11,6 +11,7 @@ import pytest
 
 from autograder import trial
 from autograder.build import Course, open_course
+from autograder.errors import CourseError
 from autograder.mutate import (
     EQUIVALENT,
     NOTICED,
@@ -19,12 +20,12 @@ from autograder.mutate import (
     failures,
     mutants,
     run_mutants,
-    short_limits,
     table,
 )
 from autograder.records import FAILED, PASSED, TestOutcome
 from autograder.settings import Limits
 from autograder.source import SourceCell, parse_source
+from autograder.trial import short_limits
 
 SOURCE = '''\
 # %% setup
@@ -163,6 +164,9 @@ class InProcess(trial.Trial):
     def __exit__(self, *exc: object) -> None:
         pass
 
+    def run(self, answered: dict[str, str]) -> dict[str, TestOutcome]:  # type: ignore[override]
+        return next(self.run_many([answered]))[1]
+
     def run_many(self, several: list, workers: int = 2) -> Iterator[tuple[int, dict[str, TestOutcome]]]:  # type: ignore[override]
         for position, answered in reversed(list(enumerate(several))):
             try:
@@ -230,6 +234,15 @@ def test_a_weak_test_has_a_low_share(course: Course) -> None:
     ((score, _),) = run_mutants(course)
     assert score.share < 0.9
     assert any("of the changes are noticed, 90% are wanted" in text for text in failures([score]))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_mutants_of_a_solution_that_fails_prove_nothing(course: Course) -> None:
+    (course.root / "solutions" / "00_marks.py").write_text(
+        SOURCE.replace("grade(12) == 1.0", "grade(12) == 2.0")
+    )
+    with pytest.raises(CourseError, match="the solution itself fails test_grade"):
+        list(run_mutants(course))
 
 
 @pytest.mark.usefixtures("in_process")

@@ -251,6 +251,15 @@ def test_run_names_what_is_wrong(course: Course) -> None:
     }
 
 
+def test_a_row_that_is_not_ok_says_what_the_test_said() -> None:
+    variant = declared(VARIANTS).of("mean", "wrong")[0]
+    row = judge(variant, 0, 2, "mean([1, 3])\n  expected 2", False)
+    assert str(row) == (
+        "00_sums, exercise mean, variant undivided: the visible test's message lacks the hint. "
+        "The hint: Divide by. The test says: mean([1, 3]) expected 2"
+    )
+
+
 def test_no_file_means_no_variants(course: Course) -> None:
     (course.root / "solutions" / "variants" / "00_sums.py").unlink()
     assert load_variants(course, SOURCE).variants == ()

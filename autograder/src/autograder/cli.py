@@ -187,6 +187,9 @@ def variants_command(names: Names = None, root: Root = Path("."), as_json: Json 
         print_table(
             columns, [[str(row.to_json()[c]) for c in columns] for row in rows], [row.ok for row in rows]
         )
+        for row in rows:
+            if not row.ok:
+                print(row, file=sys.stderr)
     fail_if(sum(not row.ok for row in rows), "variant(s) not treated as declared")
 
 
@@ -324,6 +327,28 @@ def verdict_bar(title: str) -> Iterator[Any]:
             bar.update(task, completed=done, total=total, verdicts=verdicts)
 
         yield move
+
+
+@app.command("feedback")
+def feedback_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
+    course_dir: CourseDir = Path("."),
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
+) -> None:
+    """Write a page for each graded student, where `nbgrader release_feedback` looks for it.
+
+    Examples: `course feedback 01_ngrams --course-dir ~/lm-course`, `course feedback ps1 --student alice`
+    """
+    from autograder.course_folder import CourseFolder
+    from autograder.feedback import write_feedback
+
+    folder = CourseFolder(course_dir, db)
+    with progress_bar(f"writing feedback on {assignment}") as (bar, task):
+        paths = write_feedback(
+            folder, assignment, student, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print(f"{len(paths)} pages in {folder.step('feedback', 'STUDENT', assignment)}")
 
 
 @app.command("doctor")

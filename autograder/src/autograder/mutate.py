@@ -6,17 +6,16 @@ import ast
 import copy
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from types import CodeType
 from typing import Any
 
 from autograder.build import Course, answers
-from autograder.settings import Limits
+from autograder.errors import CourseError
 from autograder.source import SourceCell, SourceNotebook, is_marker
 from autograder.variants import Equivalent, load_variants
 
 WANTED_SHARE = 0.9  # of an exercise's mutants, the equivalent ones left out
-CELL_SECONDS, TEST_SECONDS, SUBMISSION_SECONDS = 3.0, 6.0, 20.0  # a mutant may loop for ever
 NOTICED, SURVIVED, EQUIVALENT = "noticed", "survived", "equivalent"
 
 _ARITHMETIC: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
@@ -426,26 +425,22 @@ def _graded(
     course: Course, source: SourceNotebook, flat: list[Mutant], workers: int
 ) -> Iterator[tuple[Mutant, bool]]:
     """Each mutant, and whether its own exercise's test noticed it."""
-    from autograder.trial import Trial
+    from autograder.trial import Trial, short_limits
 
     if not flat:
         return
     reference = answers(source)
     with Trial(course, source, short_limits(course.settings.limits)) as trial:
+        for outcome in trial.run(reference).values():
+            if outcome.points < outcome.max_points:
+                raise CourseError(
+                    f"{source.path}: the solution itself fails {outcome.grade_id}, so mutants prove nothing.",
+                    f"See course variants {source.name}.",
+                )
         several = [{**reference, mutant.exercise: mutant.source} for mutant in flat]
         for position, outcomes in trial.run_many(several, workers):
             outcome = outcomes[f"test_{flat[position].exercise}"]
             yield flat[position], outcome.points < outcome.max_points
-
-
-def short_limits(limits: Limits) -> Limits:
-    """The course's limits, with less time: a mutant that loops must not hold up the others."""
-    return replace(
-        limits,
-        cell_seconds=min(limits.cell_seconds, CELL_SECONDS),
-        test_seconds=min(limits.test_seconds, TEST_SECONDS),
-        submission_seconds=min(limits.submission_seconds, SUBMISSION_SECONDS),
-    )
 
 
 def _score(

@@ -99,6 +99,14 @@ class Row:
         """Plain data for --json."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        said = " ".join(self.message.split())
+        said = f" The test says: {said[:300]}" if said else ""
+        wanted = f" The hint: {self.hint}." if self.hint and self.hint not in self.message else ""
+        return (
+            f"{self.notebook}, exercise {self.exercise}, variant {self.variant}: {self.note}.{wanted}{said}"
+        )
+
 
 def variants_path(root: Path, name: str) -> Path:
     """Where the variants of the notebook of that name lie."""
@@ -287,14 +295,14 @@ def run_variants(course: Course, names: list[str] | None = None) -> Iterator[tup
 
     First comes the reference solution itself, once per exercise: where it fails, the variants prove nothing.
     """
-    from autograder.trial import Trial
+    from autograder.trial import Trial, short_limits
 
     loaded = [(source, load_variants(course, source)) for source in map(course.source, course.names(names))]
     total = sum(len(found.variants) + len(source.of_role("exercise")) for source, found in loaded)
     for source, found in loaded:
         if not source.of_role("exercise"):
             continue
-        with Trial(course, source) as trial:
+        with Trial(course, source, short_limits(course.settings.limits)) as trial:
             outcomes = trial.run(answers(source))
             for cell in source.of_role("exercise"):
                 outcome = outcomes[f"test_{cell.name}"]
