@@ -29,11 +29,12 @@ def equal(
 ) -> None:
     """Check that a value is the expected one: type, then shape, then NaN and infinity, then values.
 
-    Numbers agree when |actual - expected| <= atol + rtol * |expected|, alone or inside arrays, tensors,
-    lists, tuples and dicts. A number may be a Python, numpy or torch scalar; an array must be an array of
-    the same library, with the same kind of numbers (an integer array is expected as integers; floats may
-    have any precision). bool is not a number. `causes` holds (wrong value, sentence) pairs; a wrong value
-    may also be a predicate on `actual`. The sentence of the first cause that fits is added to the message.
+    Integers agree when they are equal, other numbers when |actual - expected| <= atol + rtol * |expected|,
+    alone or inside arrays, tensors, lists, tuples and dicts. A number may be a Python, numpy or torch
+    scalar; an array must be an array of the same library, with the same kind of numbers (an integer array
+    is expected as integers; floats may have any precision). bool is not a number. `causes` holds (wrong
+    value, sentence) pairs; a wrong value may also be a predicate on `actual`. The sentence of the first
+    cause that fits is added to the message.
     """
     difference = _difference(actual, expected, atol, rtol)
     if difference is not None:
@@ -116,9 +117,7 @@ def _difference(actual: Any, expected: Any, atol: float, rtol: float) -> str | N
     if expected is None:
         return None if actual is None else _wrong_kind(actual, "None")
     if actual is None:
-        return (
-            f"it is None instead of {_kind(expected)}; does every path of your function end in `return ...`"
-        )
+        return f"it is None instead of {_kind(expected)}; a path of the function may lack its `return`"
     if actual is NotImplemented or isinstance(actual, type):
         return _wrong_kind(actual, _kind(expected))
     if isinstance(expected, bool | np.bool_):
@@ -144,33 +143,37 @@ def _difference(actual: Any, expected: Any, atol: float, rtol: float) -> str | N
 
 
 def _different_number(actual: Any, expected: Any, atol: float, rtol: float) -> str | None:
-    value = _scalar(actual)
+    value, wanted = _scalar(actual), _scalar(expected)
     if isinstance(value, bool) or not isinstance(value, numbers.Number):
         return _wrong_kind(actual, "one number")
-    return _different_value(value, expected, atol, rtol)
+    if isinstance(wanted, complex):
+        return None if abs(value - wanted) <= atol + rtol * abs(wanted) else "the value differs"
+    if isinstance(value, complex):
+        return _wrong_kind(actual, "one number")
+    if isinstance(wanted, int) and isinstance(value, int):
+        return None if value == wanted else "the value differs"  # counts are exact
+    if isinstance(wanted, int):
+        rtol = min(rtol, 1e-9)  # a count as a float has rounding errors at most
+    return _different_float(_float(value), _float(wanted), atol, rtol)
 
 
-def _different_value(value: Any, expected: Any, atol: float, rtol: float) -> str | None:
-    if isinstance(expected, complex) or isinstance(value, complex):
-        return None if abs(value - expected) <= atol + rtol * abs(expected) else "the value differs"
-    if isinstance(expected, int) and isinstance(value, int):  # too long for a float, perhaps
-        return (
-            None if abs(value - expected) <= atol + rtol * min(abs(expected), 2**52) else "the value differs"
-        )
-    value, expected = float(value), float(expected)
-    if math.isnan(value) or math.isnan(expected):
-        if math.isnan(value) and math.isnan(expected):
-            return None
-        return "it is NaN (not a number)" if math.isnan(value) else "it is a number where NaN is expected"
-    if math.isinf(value) or math.isinf(expected):
-        if value == expected:
-            return None
-        return (
-            f"it is {value:g} (infinite)"
-            if math.isinf(value)
-            else f"it is finite where {expected:g} is expected"
-        )
-    return None if abs(value - expected) <= atol + rtol * abs(expected) else "the value differs"
+def _different_float(value: float, wanted: float, atol: float, rtol: float) -> str | None:
+    if math.isnan(wanted):
+        return None if math.isnan(value) else "it is a number where NaN is expected"
+    if math.isnan(value):
+        return "it is NaN (not a number)"
+    if math.isinf(value):
+        return None if value == wanted else f"it is {value:g} (infinite)"
+    if math.isinf(wanted):
+        return f"it is finite, not {wanted:g}"
+    return None if abs(value - wanted) <= atol + rtol * abs(wanted) else "the value differs"
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return math.copysign(math.inf, value)
 
 
 def _different_array(actual: Any, expected: Any, atol: float, rtol: float) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextword import plots, presets
+from nextword.metrics import n_characters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,13 +19,28 @@ FILE = "ladder.json"
 
 @dataclass(frozen=True)
 class Rung:
-    """One model's result on the test part of `village`."""
+    """One model's result on the test part of `village`; it is checked when it is made.
+
+    Raises ValueError for numbers that no model can have.
+    """
 
     model: str
-    nats: float  # total, over all words and sentence ends; inf when the model thinks the text impossible
-    characters: int
+    nats: float  # negative log-likelihood of all words and ends; inf when the model rules some of them out
+    characters: int  # of that text
     notebook: str
     preset: str
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.nats) or self.nats < 0:
+            raise ValueError(
+                f"{self.model}: {self.nats} nats can't be a negative log-likelihood. "
+                "Sum -log p over all words and sentence ends."
+            )
+        if self.characters <= 0:
+            raise ValueError(
+                f"{self.model}: a text of {self.characters} characters can't be scored. "
+                "Pass metrics.n_characters(corpus('village').test)."
+            )
 
     @property
     def bits(self) -> float:
@@ -36,23 +52,15 @@ _rungs: dict[str, Rung] = {}
 
 
 def record(model: str, *, nats: float, characters: int, notebook: str, preset: str | None = None) -> Rung:
-    """Record a model's total negative log-likelihood (nats) on a text, and return the rung.
+    """Record a model's total negative log-likelihood (nats) on the test part of `village`; return its rung.
 
-    A second record under the same name replaces the first. `preset` is the name of the preset it was made
-    with; left out, it is the one that is on. Raises ValueError for numbers that no model can have.
+    `characters` is the length of that text, `notebook` the number of the notebook, `preset` the name of the
+    preset (left out, the one that is on). A second record of the same name replaces the first. It lasts as
+    long as the process; `save` keeps it. Raises ValueError for numbers that no model can have.
     """
-    nats, characters = float(nats), int(characters)
-    if math.isnan(nats) or nats < 0:
-        raise ValueError(
-            f"{model}: {nats} nats can't be a negative log-likelihood. Sum -log p over all words and ends."
-        )
-    if characters <= 0:
-        raise ValueError(
-            f"{model}: a text of {characters} characters can't be scored. Pass metrics.n_characters(test)."
-        )
-    rung = Rung(model, nats, characters, notebook, presets.preset().name if preset is None else preset)
-    _rungs[model] = rung
-    return rung
+    preset = presets.preset().name if preset is None else preset
+    _rungs[model] = Rung(model, float(nats), int(characters), notebook, preset)
+    return _rungs[model]
 
 
 def rungs() -> list[Rung]:
@@ -66,17 +74,28 @@ def clear() -> None:
 
 
 def save(path: str | Path = FILE) -> Path:
-    """Write the rungs to a small JSON file, in the working folder unless told otherwise; return its path."""
+    """Write the rungs to a small JSON file, in the working folder unless told otherwise; return its path.
+
+    Raises OSError where nothing can be written.
+    """
+    entries = [
+        asdict(rung) | {"nats": str(rung.nats)} for rung in rungs()
+    ]  # as text, JSON can carry infinity
     path = Path(path)
-    path.write_text(json.dumps([asdict(rung) for rung in rungs()], indent=1) + "\n", encoding="utf-8")
+    try:
+        path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OSError(
+            f"The ladder can't be written to {path} ({error.strerror}). Pass a path that can be."
+        ) from error
     return path
 
 
 def load(path: str | Path = FILE) -> list[Rung]:
     """Add the rungs of a file that `save` wrote to this process's ladder, and return the whole ladder.
 
-    What was recorded in this process wins over the file. Raises FileNotFoundError and ValueError with a
-    remedy.
+    What this process recorded wins over the file. Raises FileNotFoundError when there is no such file,
+    ValueError when it holds no ladder.
     """
     path = Path(path)
     if not path.exists():
@@ -84,19 +103,32 @@ def load(path: str | Path = FILE) -> list[Rung]:
             f"There is no ladder at {path}. Make one with ladder.save() at the end of a notebook."
         )
     try:
-        read = [Rung(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is not a ladder ({error}). Remove it and save the ladder again.") from error
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        read = [Rung(**(e | {"nats": float(e["nats"]), "characters": int(e["characters"])})) for e in entries]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} holds no ladder ({error}). Remove it, and save the ladder again."
+        ) from error
     for rung in read:
         _rungs.setdefault(rung.model, rung)
     return rungs()
 
 
 def chart(title: str | None = None, alt: str | None = None) -> Figure:
-    """Return a figure of all rungs with the village's floor drawn in."""
+    """Return a figure of all rungs with the floor of `village` drawn in.
+
+    Raises ValueError when a rung stands on another text than the test part of `village`.
+    """
     from nextword.corpora import corpus
 
     village = corpus("village")
     assert village.source is not None
+    characters = n_characters(village.test)
+    for rung in rungs():
+        if rung.characters != characters:
+            raise ValueError(
+                f"{rung.model} was measured on {rung.characters:,} characters, but the ladder stands on the "
+                f"{characters:,} of corpus('village').test. Measure it there, end of sentences included."
+            )
     floor = village.source.bits_per_character_floor(village.test)
     return plots.ladder_chart({rung.model: rung.bits for rung in rungs()}, floor, title=title, alt=alt)

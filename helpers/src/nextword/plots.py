@@ -15,7 +15,7 @@ from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5
 HATCHES = ("", "///", "...", "xxx")
 WIDTH = 7.2  # inches: a notebook's column
 DPI = 144  # twice the size displayed, for sharp screens
+BY_CHANCE = 0.01  # bits per character that a model may be luckier than the floor on one test text
 LONGEST_ALT = 12  # values that an alt text made from data reads out
 
 _STYLE: Any = {
@@ -90,8 +91,10 @@ def lines(
                 f"Series {name!r} has {len(y)} values for {len(x)} places on x. Give one for each."
             )
     figure, axes = _new(title, 4.1)
-    axes.set_xscale("log" if log_x else "linear")
-    axes.set_yscale("log" if log_y else "linear")
+    if log_x:
+        _make_logarithmic(axes, "x", x)
+    if log_y:
+        _make_logarithmic(axes, "y", [value for y in series.values() for value in y])
     ends: list[tuple[str, float, str]] = []
     for i, (name, values) in enumerate(series.items()):
         y = [float(value) for value in values]
@@ -239,7 +242,8 @@ def zipf(counts: Mapping[str, int], *, title: str, alt: str | None = None) -> Fi
     figure, axes = _new(title, 4.1)
     ranks = np.arange(1, len(ranked) + 1)
     numbers = np.array([n for _, n in ranked])
-    axes.set(xscale="log", yscale="log")
+    _make_logarithmic(axes, "x", ranks)
+    _make_logarithmic(axes, "y", numbers)
     # on these axes, the line of slope -1 through the middle of the commoner half
     height = math.exp(float(np.mean(np.log(numbers * ranks)[: max(1, len(ranked) // 2)])))
     axes.plot(ranks, height / ranks, color=COLOURS[1], linestyle=(0, (5, 1.5)), linewidth=2)
@@ -355,6 +359,8 @@ def ladder_chart(
         if finite:
             best = min(finite, key=finite.__getitem__)
             title = f"{best} pays {_fixed(finite[best] - floor, 2)} bits per character more than the floor"
+            if finite[best] < floor - BY_CHANCE:
+                title = f"{best} is below the floor, where no model can be: something was counted wrong"
     figure, axes = _new(title, 1.15 + 0.36 * max(len(ordered), 1))
     longest = max([*finite.values(), 1.6 * floor])
     shown = {name: min(bits, 1.04 * longest) for name, bits in ordered.items()}
@@ -428,12 +434,21 @@ def _new(title: str, height: float, panels: int = 1) -> tuple[Figure, Any]:
     """Return an empty figure with its title, and its axes: an array of them for several panels."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    wrapped = textwrap.fill(title, 70)
-    size = (WIDTH, height + 0.24 * (wrapped.count("\n") + 1))
+    title_lines = _balanced(title)
+    size = (WIDTH, height + 0.24 * len(title_lines))
     figure = _figure_type()(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.09))
     axes: Any = figure.subplots(1, panels)
-    figure.suptitle(wrapped, x=0.014, ha="left", fontsize=13, fontweight="bold")
+    figure.suptitle("\n".join(title_lines), x=0.014, ha="left", fontsize=13, fontweight="bold")
     return figure, axes
+
+
+def _balanced(title: str) -> list[str]:
+    """Return a title as lines of about one length, rather than a full one and an orphan."""
+    fewest = len(textwrap.wrap(title, 70))
+    width = next(
+        (w for w in range(len(title) // max(fewest, 1), 70) if len(textwrap.wrap(title, w)) == fewest), 70
+    )
+    return textwrap.wrap(title, width)
 
 
 def _finish(figure: Figure, alt: str) -> Figure:
@@ -454,6 +469,19 @@ def _horizontal(
     if values and max(values.values()) > 0:
         axes.set_xlim(min(0, *values.values()), 1.14 * max(values.values()))
     axes.spines["left"].set_color(FAINT)
+
+
+def _make_logarithmic(axes: Axes, which: str, values: Sequence[float] | NDArray[Any]) -> None:
+    """Make an axis logarithmic, with its numbers written out: 10, 100, 1,000."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    positive = [float(value) for value in values if 0 < value < math.inf] or [1.0, 10.0]
+    wide = max(positive) / min(positive) > 60
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _name_columns(axes: Axes, names: Sequence[str], room: int) -> None:
@@ -480,7 +508,7 @@ def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]
     for (name, _, colour), place in zip(ordered, places, strict=True):
         look: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
         at = (1.0, place / height)
-        axes.annotate(textwrap.fill(name, 26), at, (10, 0), color=colour, fontweight="bold", **look)
+        axes.annotate(textwrap.fill(name, 26), at, (10, 0), color=_darker(colour), fontweight="bold", **look)
 
 
 def _height(axes: Axes, y: float) -> float:
@@ -502,6 +530,13 @@ def _is_dark(colour: Sequence[float]) -> bool:
     """Whether white is easier to read on a colour than black (relative luminance of WCAG 2)."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] < 0.2
+
+
+def _darker(colour: str) -> tuple[float, ...]:
+    """The colour as text: letters are thinner than bars, and need more contrast with the page."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(0.72 * part for part in to_rgb(colour))
 
 
 def _of(choices: Sequence[Any], i: int) -> Any:

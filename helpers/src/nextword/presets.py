@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 
 PRESETS = ("cpu", "gpu", "grade")
 VARIABLE = "NEXTWORD_PRESET"
@@ -11,15 +12,19 @@ VARIABLE = "NEXTWORD_PRESET"
 class Preset:
     """The sizes that fit one kind of machine; `str(preset)` is a sentence that says which is on and why."""
 
-    name: str  # "cpu", "gpu" or "grade"
-    device: str  # where tensors live: "cpu" or "cuda"
-    dtype: str  # what a model computes in: float32 on a processor; half precision is what makes a GPU fast
-    reason: str  # why this preset was chosen, as the end of a sentence
-    seconds: float  # budget of one training run: a notebook has a handful and must end in minutes
-    batch_size: (
-        int  # sequences per step: enough to keep the device busy, few enough to take many steps in the budget
-    )
-    train_sentences: int  # sentences of `village` to train on: more than the budget can read twice is wasted
+    name: str
+    # Where tensors live: "cpu" or "cuda".
+    device: str
+    # What models compute in: a processor is fast in float32 only, a GPU needs half precision to be fast.
+    dtype: str
+    # Why this preset was chosen, as the end of a sentence.
+    reason: str
+    # Budget of one training run: a notebook has a handful of them and must end within minutes.
+    seconds: float
+    # Sequences per step: enough to keep the device busy, few enough for many steps within the budget.
+    batch_size: int
+    # Sentences of `village` to train on: more than the budget can read would be wasted.
+    train_sentences: int
 
     def __str__(self) -> str:
         return (
@@ -66,6 +71,7 @@ def _make(name: str, reason: str) -> Preset:
     return Preset("cpu", "cpu", "float32", reason, seconds=30, batch_size=64, train_sentences=15_000)
 
 
+@cache
 def _gpu() -> tuple[str, tuple[int, int]] | None:
     """Name and compute capability of the GPU that torch would use; None when there is none, or no torch."""
     try:
