@@ -31,6 +31,15 @@ class Group:
             with contextlib.suppress(OSError):
                 (folder / "cgroup.procs").write_text(str(os.getpid()))
 
+    def out_of_memory(self) -> int:
+        """How often the kernel has killed a process of the group for its memory."""
+        for name in ("memory.events", "memory.oom_control"):
+            with contextlib.suppress(OSError):
+                for line in (self.folders[0] / name).read_text().splitlines():
+                    if line.startswith("oom_kill "):
+                        return int(line.split()[1])
+        return 0
+
     def remove(self) -> None:
         """Remove the group; the kernel needs a moment to take away the last processes."""
         for folder in self.folders:

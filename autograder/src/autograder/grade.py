@@ -227,7 +227,7 @@ def grade_notebook(grading: Grading, notebook: AssignmentNotebook, handin: HandI
     files = {**{k: v for k, v in handin.files.items() if not k.endswith(".ipynb")}, **grading.assignment.files}
     files = {name: data for name, data in files.items() if len(data) <= grading.limits.file_mb << 20}
     with _scratch(grading.assignment.files):
-        runs, judged, limits_hit = _run_and_judge(grading, notebook, rebuilt, files, sandbox)
+        runs, judged, sessions = _run_and_judge(grading, notebook, rebuilt, files, sandbox)
     outcomes = tuple(judged)
     status = worst([o.status for o in outcomes] or [PASSED])
     if status in (FAILED, PASSED) and any(r.status in (TIMEOUT, MEMORY, DIED) for r in runs.values()):
@@ -236,16 +236,17 @@ def grade_notebook(grading: Grading, notebook: AssignmentNotebook, handin: HandI
         notebook=notebook.name,
         outcomes=outcomes,
         repairs=tuple(repairs),
-        limits_hit=tuple(dict.fromkeys(limits_hit)),
+        limits_hit=tuple(dict.fromkeys(hit for s in sessions for hit in s.limits_hit)),
         status=status,
         seconds=round(time.monotonic() - started, 3),
+        cpu_seconds=round(sum(s.cpu_seconds for s in sessions), 3),
         rebuilt=_as_notebook(notebook, rebuilt, runs),
     )
 
 
 def _run_and_judge(
     grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, files: dict[str, bytes], sandbox: Sandbox
-) -> tuple[dict[int, CellRun], list[TestOutcome], list[str]]:
+) -> tuple[dict[int, CellRun], list[TestOutcome], list[Session]]:
     """First all cells of the student, with a snapshot of the process at each test; then the tests, each on its snapshot.
 
     So no cell runs after a hidden test's inputs have been seen, and a crash keeps what was earned before it.
@@ -271,9 +272,10 @@ def _run_and_judge(
         session.end_main()
         if not threaded:
             outcomes = _judge_all(grading, notebook, rebuilt, runs, lambda t: snapshots.get(t), gone, session)
-            return runs, outcomes, session.limits_hit
-    outcomes, hit = _judge_live(grading, notebook, rebuilt, runs, files, sandbox)
-    return runs, outcomes, hit
+    if not threaded:
+        return runs, outcomes, [session]
+    outcomes, again = _judge_live(grading, notebook, rebuilt, runs, files, sandbox)
+    return runs, outcomes, [session, again]
 
 
 def _put(session: Session, files: dict[str, bytes]) -> None:
@@ -321,7 +323,7 @@ def _with_cause(outcome: TestOutcome, rebuilt: Rebuilt, runs: dict[int, CellRun]
 
 def _judge_live(
     grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun], files: dict[str, bytes], sandbox: Sandbox
-) -> tuple[list[TestOutcome], list[str]]:
+) -> tuple[list[TestOutcome], Session]:
     """For a process with threads, which can't be copied: run the cells once more, silently, and put the tests in between."""
     referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
     explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
@@ -343,7 +345,7 @@ def _judge_live(
                 if outcome.status not in (PASSED, INTERNAL):
                     outcome = _with_cause(dataclasses.replace(outcome, misconception=explainer.misconception(log)), rebuilt, runs, index)
                 outcomes.append(outcome)
-        return outcomes, session.limits_hit
+    return outcomes, session
 
 
 @contextlib.contextmanager

@@ -34,6 +34,7 @@ GRACE_SECONDS = 1.5
 _START = (
     "import sys; sys.path.insert(0, '/grader'); from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
 )
+_CLEAN = ("-s", "-P")  # no user site, no working folder on the path; PYTHONHASHSEED must count, so not -I
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ENVIRONMENT = {
     **{name: "1" for name in _THREADS},
@@ -177,13 +178,13 @@ def command(modules: list[str], hidden: list[Path]) -> list[str]:
     arguments += [*_system_mounts(), *mounts]
     for name, value in ENVIRONMENT.items():
         arguments += ["--setenv", name, value]
-    return [*arguments, "--remount-ro", "/", "--", program, "-I", "-c", _START]
+    return [*arguments, "--remount-ro", "/", "--", program, *_CLEAN, "-c", _START]
 
 
 def _bare_command() -> list[str]:
     """The warm process without walls around it."""
     here = str(Path(__file__).resolve().parent.parent)
-    return [sys.executable, "-I", "-c", _START.replace("/grader", here)]
+    return [sys.executable, *_CLEAN, "-c", _START.replace("/grader", here)]
 
 
 NESTED, SINGLE, NONE = "nested", "single", "none"
@@ -349,9 +350,11 @@ class Session:
             os.set_blocking(fd, False)
         self.main = Peer(frames, self)
         self._ended: dict[int, int] = {}
+        self._out_of_memory = sandbox.group.out_of_memory() if sandbox.group else 0
         self._limit = ""
         self._started: int | None = None
         self.warnings: list[str] = []
+        self.cpu_seconds = 0.0
 
     # -- the student's own cells -----------------------------------------------------------------------------------------------
 
@@ -448,8 +451,11 @@ class Session:
         code = self._ended.get(peer.pid if peer.pid is not None else self._started or -1)
         if code is None:
             return Broken("died", "ended by itself")
+        group = self.sandbox.group
+        if code == -signal.SIGKILL and group is not None and group.out_of_memory() > self._out_of_memory:
+            return Broken("memory", f"used more than {self.limits.memory_mb} MB of memory")
         if code == -signal.SIGKILL:
-            return Broken("memory", "was ended by the system, most likely for its use of memory")
+            return Broken("died", "was killed, by itself or by the system for its use of memory")
         if code < 0:
             try:
                 name = signal.Signals(-code).name
@@ -467,6 +473,8 @@ class Session:
         elif "limit" in message:
             self._limit = message["limit"]
             self.limits_hit.append(message["limit"])
+        elif "cpu_seconds" in message:
+            self.cpu_seconds = float(message["cpu_seconds"])
         elif "failure" in message:
             self._limit = f"the sandbox failed: {message['failure']}"
 

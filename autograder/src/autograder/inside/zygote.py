@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -107,10 +108,29 @@ def _job(job: dict[str, Any], fds: list[int], nested: bool, watch: bool) -> None
         if nested and not isolation.mount_private(int(job["limits"]["disk_mb"])):
             notes.append("no fresh /proc")
         status = _keep(lifeline, fds[1:], job, notes, watch, alone=nested)
+        if nested:
+            _end_all()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        _tell(lifeline, {"cpu_seconds": used.ru_utime + used.ru_stime})
     except BaseException as error:
         _tell(lifeline, {"failure": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(status)
+
+
+def _end_all() -> None:
+    """Kill and reap everything in this pid namespace, so that nothing is left when the grader hears that we are gone."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        try:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.002)
+        except ChildProcessError:
+            return
 
 
 def _tell(lifeline: socket.socket, message: dict[str, Any]) -> None:
