@@ -124,9 +124,7 @@ def grade_demo(
                 verdict=result.verdict,
                 late=max(timedelta(0), hand_in.handed_in - due) if due else timedelta(0),
                 repaired=result.repairs,
-                misconceptions=tuple(
-                    dict.fromkeys(o.misconception for o in result.outcomes if o.misconception)
-                ),
+                misconceptions=tuple(explained),
             )
         )
     return rows, summary
