@@ -170,6 +170,10 @@ def test_arrays_are_shown_with_shape_dtype_and_values() -> None:
     assert len(message(check.equal, list(range(10_000)), [0] * 10_000)) < 1_500
 
 
+def test_what_cannot_be_shown_is_named() -> None:
+    assert "got:      an integer that can't be shown" in message(check.equal, 10**5_000, 1)
+
+
 def test_tolerances_are_the_callers() -> None:
     check.equal(1.05, 1.0, atol=0.1)
     check.equal(np.array([105.0]), np.array([100.0]), rtol=0.1, atol=0)
@@ -198,7 +202,7 @@ def test_causes_that_cannot_be_compared_are_no_causes() -> None:
     ]
     assert "Likely cause" not in message(check.equal, "text", 5, causes=causes)
     assert message(check.equal, None, 5, causes=causes).endswith("Likely cause: No return.")
-    assert message(check.equal, np.ones(3), np.zeros(3), causes=causes).endswith("Likely cause: Ones.")
+    assert message(check.equal, np.ones(3), np.zeros(3), causes=causes).endswith("Likely cause: All ones.")
 
 
 def test_causes_are_as_strict_as_the_check() -> None:

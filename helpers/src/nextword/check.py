@@ -147,7 +147,8 @@ def _different_number(actual: Any, expected: Any, atol: float, rtol: float) -> s
     if isinstance(value, bool) or not isinstance(value, numbers.Number):
         return _wrong_kind(actual, "one number")
     if isinstance(wanted, complex):
-        return None if abs(value - wanted) <= atol + rtol * abs(wanted) else "the value differs"
+        close = abs(complex(value) - wanted) <= atol + rtol * abs(wanted)  # type: ignore[arg-type]
+        return None if close else "the value differs"
     if isinstance(value, complex):
         return _wrong_kind(actual, "one number")
     if isinstance(wanted, int) and isinstance(value, int):
@@ -173,7 +174,7 @@ def _float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer beyond the range of floats
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _different_array(actual: Any, expected: Any, atol: float, rtol: float) -> str | None:
@@ -381,5 +382,8 @@ def _show(value: Any) -> str:
     scalar = _scalar(value)
     if isinstance(scalar, float):
         return f"{scalar:.7g}"
-    text = repr(scalar)
+    try:
+        text = repr(scalar)
+    except Exception:  # the student's own __repr__, or an integer of many thousand digits
+        return f"{_kind(value)} that can't be shown"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 40]} ... ({len(text)} characters)"
