@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Section:
-    """One exercise: the student's cells up to its test, or one written answer. The last one, REST, has no grade."""
+    """An exercise: the student's cells up to its test, or a written answer. REST comes last, ungraded."""
 
     kind: str
     grade_id: str
@@ -69,7 +69,7 @@ def sections(ours: AssignmentNotebook, result: NotebookResult) -> list[Section]:
 def _cells(
     ours: AssignmentNotebook, result: NotebookResult
 ) -> Iterator[tuple[Cell | None, dict[str, Any] | None]]:
-    """Our cell and the rebuilt one, in the order of the rebuilt notebook; all of ours if nothing was rebuilt."""
+    """Our cell beside the rebuilt one, in the rebuilt order; all of ours if nothing was rebuilt."""
     rebuilt = result.rebuilt.get("cells", [])
     if not rebuilt:
         for cell in ours.cells:
@@ -85,7 +85,7 @@ def _answer(origin: Cell | None, cell: dict[str, Any]) -> Answer:
 
 
 def _question(ours: AssignmentNotebook, cell: Cell) -> str:
-    """The locked text that stands right above a written answer, as released (its mark scheme is not in it)."""
+    """The locked text right above a written answer, as released: without its mark scheme."""
     position = ours.cells.index(cell)
     above = ours.cells[position - 1] if position else None
     if above is None or above.kind != "markdown" or not above.grade_id:

@@ -1,7 +1,7 @@
-"""`course feedback`: one page per student and notebook, where nbgrader's own feedback lies, so that it is handed back the same way.
+"""`course feedback`: a page per student and notebook, where nbgrader's own lies, handed back the same way.
 
-A page holds what the student may know: points, hints of visible tests, misconceptions, their own work with its outputs. The
-source and the messages of hidden tests, and notes for the instructor, are not even given to the template.
+A page holds what the student may know: points, hints of visible tests, misconceptions, their work and its
+outputs. The template is not even given the source and messages of hidden tests, or notes for the instructor.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def write_feedback(
     students: list[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html for everyone who was graded, or for those named; what was written.
+    """Write feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html for all who were graded, or those named; the files.
 
     Raises CourseError when nobody has been graded yet, or one of those named has not.
     """
@@ -168,13 +168,11 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
 
 
 def _trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
-    """Our notebook of a result. Raises CourseError when the release has other tests than those that were graded."""
+    """Our notebook of a result. Raises CourseError when the release has other tests than were graded."""
+    tests = {outcome.grade_id for outcome in result.outcomes}
     for notebook in ours.notebooks:
-        if notebook.name == result.notebook:
-            if {test.grade_id for test in notebook.tests} == {
-                outcome.grade_id for outcome in result.outcomes
-            }:
-                return notebook
+        if notebook.name == result.notebook and {test.grade_id for test in notebook.tests} == tests:
+            return notebook
     raise CourseError(
         f"The release of {ours.name} has changed since it was graded: {result.notebook} has other tests now.",
         f"Grade it again: course grade {ours.name}",
@@ -202,7 +200,8 @@ def write_one(page: Page) -> Path:
 def feedback_page(page: Page) -> str:
     """The HTML of one page."""
     result, marks = page.result, page.marks
-    exercises, rest = [], ()
+    exercises: list[Exercise] = []
+    rest: tuple[ShownAnswer, ...] = ()
     shown = _Shown()
     outcomes = {outcome.grade_id: outcome for outcome in result.outcomes}
     for index, section in enumerate(sections(page.ours, result), start=1):

@@ -51,7 +51,7 @@ class StudentMarks:
 def read_marks(
     folder: CourseFolder, assignment: str, students: set[str] | None = None
 ) -> dict[str, StudentMarks]:
-    """What the gradebook holds on an assignment, by student; nothing where it does not know the assignment."""
+    """What the gradebook holds on an assignment, by student; nothing where it does not know it."""
     from nbgrader.api import Gradebook
 
     found: dict[str, StudentMarks] = {}

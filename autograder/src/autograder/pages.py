@@ -1,7 +1,7 @@
 """HTML pages that show what students sent: text and checked images, nothing that can run.
 
-First wall: every value that a template prints is made plain and escaped, whoever wrote it. Second wall: a policy in each page
-forbids scripts, requests and any style but its own.
+First wall: every value that a template prints is made plain and escaped, whoever wrote it. Second wall: a
+policy in each page forbids scripts, requests and any style but its own.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ IMAGE_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 _TERMINAL_CODES = re.compile(
     r"\x1b(?:\[[0-?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[@-Z\\^_])?"
 )
-# Control characters have no place in a page; those that turn the direction of writing are shown by their number.
-_CONTROLS = {code: None for code in (*range(9), *range(11, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF)}
+# Control characters have no place in a page; those that turn the direction of writing are shown as numbers.
+_CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF))
 _TURNING = {code: f"[U+{code:04X}]" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-_UNPRINTABLE = {**_CONTROLS, **_TURNING}
+_UNPRINTABLE: dict[int, str | None] = {**_CONTROLS, **_TURNING}
 
 
 def plain(text: str, limit: int = MAX_TEXT) -> str:
-    """Text as a reader should see it: no terminal codes, control characters or tricks with the direction of writing.
+    """Text as a reader should see it: no terminal codes, no control characters, no tricks with its direction.
 
-    A line that overwrote itself (a progress bar) keeps its last state. Of what is too long, the middle is left out.
+    A line that overwrote itself (a progress bar) keeps its last state. Too long a text loses its middle.
     """
     text = shortened(text, 4 * limit)
     lines = _TERMINAL_CODES.sub("", text).replace("\r\n", "\n").split("\n")
@@ -57,13 +57,13 @@ def shortened(text: str, limit: int) -> str:
 
 
 def highlighted(source: str) -> Markup:
-    """Python source with its keywords, strings and comments marked; shortened first, for the lexer can be made slow."""
+    """Python source with keywords, strings and comments marked; shortened, as lexers can be made slow."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
     source = plain(source).strip("\n")
-    return Markup(highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)))  # noqa: S704
+    return Markup(highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)))
 
 
 def image_source(mime: str, encoded: str) -> Markup:
@@ -82,7 +82,7 @@ def image_source(mime: str, encoded: str) -> Markup:
                 image.verify()
     except Exception:  # whatever is wrong with it, and Pillow raises many things: it is not shown
         return Markup()
-    return Markup(f"data:{mime};base64,{base64.b64encode(raw).decode()}")  # noqa: S704  # letters and digits
+    return Markup(f"data:{mime};base64,{base64.b64encode(raw).decode()}")  # letters and digits only
 
 
 def number(value: float | None) -> str:
@@ -137,7 +137,7 @@ def _style() -> tuple[Markup, Markup]:
     policy = (
         f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    return Markup(text), Markup(policy)  # noqa: S704  # both are ours
+    return Markup(text), Markup(policy)
 
 
 def render(template: str, **values: Any) -> str:
@@ -162,7 +162,7 @@ def write_page(path: Path, text: str) -> None:
 
 
 def inside(base: Path, path: Path) -> Path:
-    """The path, if it lies inside `base` once links are followed. Raises CourseError for one that leads elsewhere."""
+    """The path, if it lies in `base` once links are followed. Raises CourseError for one that does not."""
     resolved = path.resolve()
     if not resolved.is_relative_to(base.resolve()):
         raise CourseError(f"{path} leads out of {base}.", "Rename that student's folder, or remove the link.")
