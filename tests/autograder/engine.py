@@ -11,13 +11,27 @@ from autograder.grade import Grading
 from autograder.intake import HandIn
 from autograder.settings import Limits
 
-LIMITS = Limits(cell_seconds=3, submission_seconds=30, test_seconds=10, memory_mb=256, disk_mb=32, file_mb=8, output_kb=64, value_mb=8)
+LIMITS = Limits(
+    cell_seconds=3,
+    submission_seconds=30,
+    test_seconds=10,
+    memory_mb=256,
+    disk_mb=32,
+    file_mb=8,
+    output_kb=64,
+    value_mb=8,
+)
 
 Cells = list[tuple[str, str, str, float]]  # kind of cell, grade_id, source, points
 
 MEAN: Cells = [
     ("locked", "imports", "import numpy as np", 0),
-    ("solution", "mean", "def mean(values):\n    ### BEGIN SOLUTION\n    return sum(values) / len(values)\n    ### END SOLUTION", 0),
+    (
+        "solution",
+        "mean",
+        "def mean(values):\n    ### BEGIN SOLUTION\n    return sum(values) / len(values)\n    ### END SOLUTION",
+        0,
+    ),
     (
         "test",
         "test_mean",
@@ -25,7 +39,12 @@ MEAN: Cells = [
         "### BEGIN HIDDEN TESTS\nassert mean([4, 8]) == 6, 'HIDDEN-WORDS'\n### END HIDDEN TESTS",
         2,
     ),
-    ("solution", "scale", "def scale(array, factor):\n    ### BEGIN SOLUTION\n    return array * factor\n    ### END SOLUTION", 0),
+    (
+        "solution",
+        "scale",
+        "def scale(array, factor):\n    ### BEGIN SOLUTION\n    return array * factor\n    ### END SOLUTION",
+        0,
+    ),
     (
         "test",
         "test_scale",
@@ -55,7 +74,10 @@ def instructor(cells: Cells) -> Any:
             grading["points"] = points
         make = nbformat.v4.new_markdown_cell if kind == "manual" else nbformat.v4.new_code_cell
         made.append(make(source, id=grade_id.replace("_", "-"), metadata={"nbgrader": grading}))
-    return nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    return nbformat.v4.new_notebook(
+        cells=made,
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
 
 
 def released(cells: Cells) -> Any:
@@ -89,10 +111,14 @@ def grading(cells: Cells = MEAN, limits: Limits = LIMITS, **settings: Any) -> Gr
 
 def solved(cells: Cells = MEAN) -> dict[str, str]:
     """The instructor's own answers by grade_id."""
-    return {g: "\n".join(x for x in s.splitlines() if "### " not in x) for k, g, s, _ in cells if k == "solution"}
+    return {
+        g: "\n".join(x for x in s.splitlines() if "### " not in x) for k, g, s, _ in cells if k == "solution"
+    }
 
 
-def hand_in(answers: dict[str, str], cells: Cells = MEAN, extra: dict[int, str] | None = None, student: str = "ann") -> HandIn:
+def hand_in(
+    answers: dict[str, str], cells: Cells = MEAN, extra: dict[int, str] | None = None, student: str = "ann"
+) -> HandIn:
     """A hand-in with these answers; `extra` puts cells of the student's own before the given positions."""
     made = released(cells)
     for cell in made.cells:

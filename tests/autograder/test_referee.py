@@ -59,7 +59,9 @@ assert len(f()) == {len(VALUES)}
 
 
 def test_arguments_are_copies(worker: Worker) -> None:
-    answer = "def f(values, array, tensor):\n    values.append(9); array[0] = 9; tensor[0] = 9\n    return values"
+    answer = (
+        "def f(values, array, tensor):\n    values.append(9); array[0] = 9; tensor[0] = 9\n    return values"
+    )
     test = """
 values, array, tensor = [1], np.zeros(2), torch.zeros(2)
 assert f(values, array, tensor) == [1, 9]
@@ -129,7 +131,12 @@ if remote is not None:
 """
     outcome = judge(worker, answer, test)
     assert outcome.status == "passed", outcome
-    wrong = judge(worker, answer, test, given=answer.replace("optimizer.zero_grad(); ", "").replace("optimizer.step()", "pass"))
+    wrong = judge(
+        worker,
+        answer,
+        test,
+        given=answer.replace("optimizer.zero_grad(); ", "").replace("optimizer.step()", "pass"),
+    )
     assert wrong.status == "failed"
 
 
@@ -150,7 +157,14 @@ LIARS = {
 
 @pytest.mark.parametrize("liar", LIARS)
 @pytest.mark.parametrize(
-    "test", ["assert f(1) == 2", "assert abs(f(1) - 2) < 1e-9", "np.testing.assert_allclose(f(1), 2)", "assert f(1).item() == 2", "assert np.shape(f(1)) == () and np.all(f(1) == 2)"]
+    "test",
+    [
+        "assert f(1) == 2",
+        "assert abs(f(1) - 2) < 1e-9",
+        "np.testing.assert_allclose(f(1), 2)",
+        "assert f(1).item() == 2",
+        "assert np.shape(f(1)) == () and np.all(f(1) == 2)",
+    ],
 )
 def test_a_lying_object_gains_nothing(worker: Worker, liar: str, test: str) -> None:
     outcome = judge(worker, "def f(x): return np.int64(2)", test, given=LIARS[liar])
@@ -158,7 +172,9 @@ def test_a_lying_object_gains_nothing(worker: Worker, liar: str, test: str) -> N
 
 
 def test_faults_of_the_student_are_told_with_their_line(worker: Worker) -> None:
-    outcome = judge(worker, "def f(x): return x", "assert f(1) == 1", given="def f(x):\n    y = 1\n    return [][3]")
+    outcome = judge(
+        worker, "def f(x): return x", "assert f(1) == 1", given="def f(x):\n    y = 1\n    return [][3]"
+    )
     assert outcome.status == "failed" and "IndexError" in outcome.message and "line 3" in outcome.message
     outcome = judge(worker, "def f(x): return x", "assert f(1) == 1", given="def g(x): return 1")
     assert "f is not defined" in outcome.message
@@ -200,11 +216,22 @@ def test_a_hidden_tests_words_and_inputs_do_not_reach_the_student(worker: Worker
 
 def test_a_later_cell_can_not_print_what_a_hidden_test_passed_in(worker: Worker) -> None:
     notebook = [
-        *cells("def f(x): return x", "assert f(1) == 1\n### BEGIN HIDDEN TESTS\nassert f(31337) == 31337\n### END HIDDEN TESTS"),
+        *cells(
+            "def f(x): return x",
+            "assert f(1) == 1\n### BEGIN HIDDEN TESTS\nassert f(31337) == 31337\n### END HIDDEN TESTS",
+        ),
         ("solution", "later", "y = 1", 0),
     ]
     worker.grading = grading(notebook)
-    result = worker.grade(hand_in({"answer": "seen = []\ndef f(x):\n    seen.append(x)\n    return x", "later": "print('seen', seen)"}, notebook))
+    result = worker.grade(
+        hand_in(
+            {
+                "answer": "seen = []\ndef f(x):\n    seen.append(x)\n    return x",
+                "later": "print('seen', seen)",
+            },
+            notebook,
+        )
+    )
     assert result.outcomes[0].status == "passed"
     assert "seen []" in str(result.notebooks[0].rebuilt) and "31337" not in str(result.notebooks[0].rebuilt)
 

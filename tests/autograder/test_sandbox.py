@@ -152,17 +152,28 @@ def test_honest_work_in_odd_clothes_keeps_its_points(worker: Worker, what: str) 
 def test_files_that_shadow_modules_and_start_up_files_do_nothing(worker: Worker) -> None:
     handin = hand_in({})
     evil = b"raise SystemExit"
-    names = ["numpy.py", "torch.py", "random.py", "autograder.py", "sitecustomize.py", "usercustomize.py", ".ipython/profile_default/startup/00.py"]
+    names = [
+        "numpy.py",
+        "torch.py",
+        "random.py",
+        "autograder.py",
+        "sitecustomize.py",
+        "usercustomize.py",
+        ".ipython/profile_default/startup/00.py",
+    ]
     from dataclasses import replace
 
-    files = {**hand_in(solved()).files, **{n: evil for n in names}}
+    files = {**hand_in(solved()).files, **dict.fromkeys(names, evil)}
     assert worker.grade(replace(handin, files=files)).points == 5
 
 
 def test_a_hand_ins_own_module_can_be_imported(worker: Worker) -> None:
     from dataclasses import replace
 
-    files = {**hand_in({**solved(), "mean": "from mine import mean"}).files, "mine.py": b"def mean(v): return sum(v) / len(v)"}
+    files = {
+        **hand_in({**solved(), "mean": "from mine import mean"}).files,
+        "mine.py": b"def mean(v): return sum(v) / len(v)",
+    }
     assert worker.grade(replace(hand_in({}), files=files)).points == 5
 
 
@@ -196,7 +207,10 @@ def test_a_course_folder_inside_the_environment_is_covered(tmp_path) -> None:
 def test_the_same_hand_in_gives_the_same_result_byte_for_byte(worker: Worker) -> None:
     import json
 
-    noisy = {**solved(), "mean": "import random, numpy as np\nnoise = (random.random(), np.random.rand(), hash('x'))\nprint(noise)\ndef mean(v): return sum(v) / len(v) + 0 * random.random()"}
+    noisy = {
+        **solved(),
+        "mean": "import random, numpy as np\nnoise = (random.random(), np.random.rand(), hash('x'))\nprint(noise)\ndef mean(v): return sum(v) / len(v) + 0 * random.random()",
+    }
 
     def without_times(result) -> str:
         data = json.loads(json.dumps(result.to_json()))

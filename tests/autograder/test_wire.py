@@ -18,12 +18,21 @@ from autograder.diagnosis import alike
 from autograder.inside import wire
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary() | st.just(...),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text() | st.integers() | st.tuples(st.text(), st.integers()), inner, max_size=4)
-    | st.frozensets(st.integers() | st.text(), max_size=4)
-    | st.sets(st.integers(), max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers()
+    | st.text()
+    | st.binary()
+    | st.just(...),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.integers() | st.tuples(st.text(), st.integers()), inner, max_size=4)
+        | st.frozensets(st.integers() | st.text(), max_size=4)
+        | st.sets(st.integers(), max_size=4)
+    ),
     max_leaves=20,
 )
 arrays = hnp.arrays(
@@ -37,7 +46,9 @@ def there_and_back(value: Any) -> Any:
     frame = wire.pack({"value": encoder.encode(value)}, encoder.buffers)
     header, total = wire.read_prefix(frame[: wire.PREFIX.size], 1 << 30)
     assert len(frame) == wire.PREFIX.size + header + total
-    head, buffers = wire.unpack(frame[wire.PREFIX.size : wire.PREFIX.size + header], frame[wire.PREFIX.size + header :])
+    head, buffers = wire.unpack(
+        frame[wire.PREFIX.size : wire.PREFIX.size + header], frame[wire.PREFIX.size + header :]
+    )
     return wire.Decoder(buffers).decode(head["value"])
 
 
@@ -91,7 +102,9 @@ def test_special_values_cross() -> None:
     assert type(there_and_back(counter)) is collections.Counter and there_and_back(counter)["z"] == 0
     assert there_and_back(collections.defaultdict(int, a=1))["b"] == 0
     assert there_and_back(2**100) == 2**100 and there_and_back(-(2**53)) == -(2**53)
-    assert there_and_back(range(2, 9, 3)) == range(2, 9, 3) and there_and_back(slice(1, None)) == slice(1, None)
+    assert there_and_back(range(2, 9, 3)) == range(2, 9, 3) and there_and_back(slice(1, None)) == slice(
+        1, None
+    )
     assert there_and_back(torch.Size([1, 2])) == (1, 2) and there_and_back(torch.float16) is torch.float16
     rng = np.random.default_rng(5)
     assert there_and_back(rng).random() == np.random.default_rng(5).random()
@@ -119,7 +132,11 @@ def test_what_has_no_plain_form_is_refused_by_name() -> None:
 
 
 trees = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 1 << 70) | st.floats(allow_nan=False) | st.text(max_size=5)
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 1 << 70)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
     | st.sampled_from([*wire._DECODERS, "handle", "f8", "<f8", "O", "PCG64", "float32", "int", "__class__"]),
     lambda inner: st.lists(inner, max_size=5),
     max_leaves=25,
@@ -135,7 +152,11 @@ def test_no_tree_does_more_than_raise(tree: Any, buffers: list[bytes]) -> None:
         pass
 
 
-@given(st.sampled_from(sorted(wire._DECODERS)), st.lists(trees, max_size=5), st.lists(st.binary(max_size=40), max_size=3))
+@given(
+    st.sampled_from(sorted(wire._DECODERS)),
+    st.lists(trees, max_size=5),
+    st.lists(st.binary(max_size=40), max_size=3),
+)
 @settings(max_examples=500)
 def test_no_tagged_tree_does_more_than_raise(tag: str, rest: list[Any], buffers: list[bytes]) -> None:
     try:

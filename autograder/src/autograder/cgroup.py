@@ -1,7 +1,7 @@
 """A control group around a warm process and all its hand-ins, where this machine lets us have one.
 
-The group bounds what all processes of a hand-in use together, in the kernel. Where none can be had, the limits per process and the
-keeper's watch (inside/zygote.py) stand alone; `course doctor` says which.
+The group bounds what all processes of a hand-in use together, in the kernel. Where none can be had, the
+limits per process and the keeper's watch (inside/zygote.py) stand alone; `course doctor` says which.
 """
 
 from __future__ import annotations
@@ -58,9 +58,15 @@ def make(memory_mb: int, processes: int) -> Group | None:
     name = f"{PREFIX}{uuid.uuid4().hex[:12]}"
     memory, tasks = str((memory_mb + WARM_MB) << 20), str(processes + 32)
     if (ROOT / "cgroup.controllers").exists():
-        return _try({_own_v2() / name: {"memory.max": memory, "memory.swap.max": "0", "pids.max": tasks}}, "cgroup v2")
+        return _try(
+            {_own_v2() / name: {"memory.max": memory, "memory.swap.max": "0", "pids.max": tasks}}, "cgroup v2"
+        )
     return _try(
-        {ROOT / "memory" / name: {"memory.limit_in_bytes": memory}, ROOT / "pids" / name: {"pids.max": tasks}}, "cgroup v1"
+        {
+            ROOT / "memory" / name: {"memory.limit_in_bytes": memory},
+            ROOT / "pids" / name: {"pids.max": tasks},
+        },
+        "cgroup v1",
     )
 
 

@@ -1,6 +1,7 @@
 """A course folder as nbgrader lays it out: source/, release/, submitted/STUDENT/ASSIGNMENT/, gradebook.db.
 
-Reads the trusted side of an assignment into `AssignmentNotebook`s, finds what students handed in, and makes new folders.
+Reads the trusted side of an assignment into `AssignmentNotebook`s, finds what students handed in, and makes
+new folders.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from autograder.errors import CourseError
 from autograder.referee import HIDDEN_BEGIN, HIDDEN_END
 from autograder.settings import Limits, read_limits
 
-PROSE, SETUP, STUDENT, TEST, MANUAL, LOCKED, SKIPPED = "prose", "setup", "student", "test", "manual", "locked", "skipped"
+PROSE, SETUP, STUDENT, TEST, MANUAL, LOCKED, SKIPPED = (
+    "prose",
+    "setup",
+    "student",
+    "test",
+    "manual",
+    "locked",
+    "skipped",
+)
 MAX_SUPPORT_BYTES = 256 << 20
 
 
@@ -30,8 +39,9 @@ MAX_SUPPORT_BYTES = 256 << 20
 class Cell:
     """One cell of the instructor's notebook and of the release made from it.
 
-    `role` says what grading does with it: setup (ours, runs on both sides), student (an answer that runs), manual (an answer
-    that a person grades), test, locked (ours, but it uses the student's names: runs with the student only), skipped, prose.
+    `role` says what grading does with it: setup (ours, runs on both sides), student (an answer that runs),
+    manual (an answer that a person grades), test, locked (ours, but it uses the student's names: runs with
+    the student only), skipped, prose.
     """
 
     role: str
@@ -51,7 +61,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class AssignmentNotebook:
-    """The trusted side of one notebook: every cell with its role. Plain data, so that it travels to other processes."""
+    """The trusted side of one notebook.
+
+    Every cell with its role. Plain data, so that it travels to other processes.
+    """
 
     name: str
     cells: tuple[Cell, ...]
@@ -61,7 +74,9 @@ class AssignmentNotebook:
     def student_names(self) -> frozenset[str]:
         """Names that answers define, in the solution or in the release."""
         answers = [c for c in self.cells if c.takes_answer and c.kind == "code"]
-        return frozenset().union(*(names.bound_names(c.source) | names.bound_names(c.released) for c in answers))
+        return frozenset().union(
+            *(names.bound_names(c.source) | names.bound_names(c.released) for c in answers)
+        )
 
     @property
     def modules(self) -> list[str]:
@@ -101,7 +116,11 @@ class Assignment:
         digest = hashlib.sha256()
         for notebook in self.notebooks:
             for cell in notebook.cells:
-                digest.update(repr((cell.role, cell.kind, cell.grade_id, cell.points, cell.source, cell.released)).encode())
+                digest.update(
+                    repr(
+                        (cell.role, cell.kind, cell.grade_id, cell.points, cell.source, cell.released)
+                    ).encode()
+                )
         for name, data in sorted(self.files.items()):
             digest.update(name.encode() + b"\0" + data)
         return digest.hexdigest()
@@ -112,7 +131,9 @@ class Assignment:
 
 
 def read_notebook(instructor: Any, release: Any, name: str) -> AssignmentNotebook:
-    """The roles of all cells, from nbgrader's metadata in the instructor's notebook and the release (nbformat 4 nodes)."""
+    """The roles of all cells, from nbgrader's metadata in the instructor's notebook and the release
+    (nbformat 4 nodes).
+    """
     instructor, release = _upgraded(instructor), _upgraded(release)
     pairs = _paired(instructor.cells, release.cells, name)
     answers = frozenset[str]()
@@ -132,7 +153,9 @@ def read_notebook(instructor: Any, release: Any, name: str) -> AssignmentNoteboo
                 kind=ours.cell_type,
                 grade_id=str(grading.get("grade_id", "")),
                 cell_id=str(theirs.get("id", "")),
-                points=float(grading.get("points") or 0) if grading.get("grade") or grading.get("task") else 0.0,
+                points=float(grading.get("points") or 0)
+                if grading.get("grade") or grading.get("task")
+                else 0.0,
                 source=ours.source,
                 released=theirs.source,
                 metadata=dict(theirs.metadata),
@@ -153,7 +176,10 @@ def _upgraded(notebook: Any) -> Any:
 
 
 def _paired(ours: list[Any], theirs: list[Any], name: str) -> list[tuple[Any, Any]]:
-    """Cells of the instructor's notebook beside those of the release. Raises CourseError when the two are out of step."""
+    """Cells of the instructor's notebook beside those of the release.
+
+    Raises CourseError when the two are out of step.
+    """
 
     def key(cell: Any) -> str:
         return str(_nbgrader(cell).get("grade_id", ""))
@@ -173,7 +199,11 @@ def _nbgrader(cell: Any) -> dict[str, Any]:
 def _role(ours: Any, theirs: Any, answers: frozenset[str], known: set[str]) -> str:
     grading = _nbgrader(ours)
     if grading.get("solution") or grading.get("task"):
-        return MANUAL if grading.get("grade") or grading.get("task") else (STUDENT if ours.cell_type == "code" else PROSE)
+        return (
+            MANUAL
+            if grading.get("grade") or grading.get("task")
+            else (STUDENT if ours.cell_type == "code" else PROSE)
+        )
     if grading.get("grade"):
         return TEST if ours.cell_type == "code" else MANUAL
     if ours.cell_type != "code" or not ours.source.strip():
@@ -199,7 +229,10 @@ def visible_source(source: str) -> str:
 
 
 class CourseFolder:
-    """An nbgrader course folder on disk. Its nbgrader_config.py (the instructor's own, trusted) decides the layout."""
+    """An nbgrader course folder on disk.
+
+    Its nbgrader_config.py (the instructor's own, trusted) decides the layout.
+    """
 
     def __init__(self, root: Path, db: str = "") -> None:
         from nbgrader.coursedir import CourseDirectory
@@ -218,7 +251,9 @@ class CourseFolder:
         return str(self.paths.db_url)
 
     def step(self, step: str, student: str, assignment: str) -> Path:
-        """The folder of one step (source, release, submitted, autograded, feedback) for a student and an assignment."""
+        """The folder of one step (source, release, submitted, autograded, feedback) for a student and an
+        assignment.
+        """
         folder = getattr(self.paths, f"{step}_directory")
         return Path(self.paths.format_path(folder, student, assignment))
 
@@ -235,7 +270,9 @@ class CourseFolder:
         if not path.exists():
             return Limits()
         try:
-            return read_limits(tomllib.loads(path.read_text(encoding="utf-8")).get("limits", {}), f"{path}, [limits]")
+            return read_limits(
+                tomllib.loads(path.read_text(encoding="utf-8")).get("limits", {}), f"{path}, [limits]"
+            )
         except tomllib.TOMLDecodeError as error:
             raise CourseError(f"{path} is not valid TOML: {error}.", "Mend that line.") from None
 
@@ -253,10 +290,14 @@ class CourseFolder:
         for path in sorted(release.glob("*.ipynb")):
             ours = source / path.name
             if not ours.exists():
-                raise CourseError(f"{ours} does not exist, but its release does.", "Put the instructor's notebook back.")
+                raise CourseError(
+                    f"{ours} does not exist, but its release does.", "Put the instructor's notebook back."
+                )
             notebooks.append(read_notebook(_read(ours), _read(path), path.stem))
         if not notebooks:
-            raise CourseError(f"{release} holds no notebook.", f"Make the release: nbgrader generate_assignment {name}")
+            raise CourseError(
+                f"{release} holds no notebook.", f"Make the release: nbgrader generate_assignment {name}"
+            )
         return Assignment(name, tuple(notebooks), _support_files(release))
 
     def students(self, assignment: str) -> list[str]:
@@ -266,7 +307,10 @@ class CourseFolder:
         parts = pattern.parts
         at = next((i for i, part in enumerate(parts) if marker in part), None)
         if at is None or parts[at] != marker:
-            raise CourseError("directory_structure of nbgrader_config.py has no folder per student.", "Use nbgrader's default.")
+            raise CourseError(
+                "directory_structure of nbgrader_config.py has no folder per student.",
+                "Use nbgrader's default.",
+            )
         base, rest = Path(*parts[:at]), parts[at + 1 :]
         if not base.is_dir():
             return []
@@ -295,7 +339,9 @@ def _read(path: Path) -> Any:
     try:
         return nbformat.read(path, as_version=4)
     except Exception as error:
-        raise CourseError(f"{path} is not a notebook: {error}.", "Open it in JupyterLab and save it again.") from None
+        raise CourseError(
+            f"{path} is not a notebook: {error}.", "Open it in JupyterLab and save it again."
+        ) from None
 
 
 def _support_files(folder: Path) -> dict[str, bytes]:
@@ -303,11 +349,17 @@ def _support_files(folder: Path) -> dict[str, bytes]:
     total = 0
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if not path.is_file() or path.suffix == ".ipynb" or any(part.startswith(".") for part in relative.parts):
+        if (
+            not path.is_file()
+            or path.suffix == ".ipynb"
+            or any(part.startswith(".") for part in relative.parts)
+        ):
             continue
         total += path.stat().st_size
         if total > MAX_SUPPORT_BYTES:
-            raise CourseError(f"The files beside the notebook in {folder} are over 256 MB.", "Put large data elsewhere.")
+            raise CourseError(
+                f"The files beside the notebook in {folder} are over 256 MB.", "Put large data elsewhere."
+            )
         files[relative.as_posix()] = path.read_bytes()
     return files
 
@@ -322,7 +374,9 @@ def nbgrader_config(root: Path) -> Any:
     try:
         return PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     except Exception as error:
-        raise CourseError(f"{root / 'nbgrader_config.py'} fails: {type(error).__name__}: {error}.", "Mend it.") from None
+        raise CourseError(
+            f"{root / 'nbgrader_config.py'} fails: {type(error).__name__}: {error}.", "Mend it."
+        ) from None
 
 
 @contextmanager
@@ -330,7 +384,10 @@ def quiet_nbgrader() -> Iterator[None]:
     """nbgrader and alembic log nothing but errors, and find `alembic` beside this interpreter."""
     import sys
 
-    path, loggers = os.environ.get("PATH", ""), [logging.getLogger(n) for n in ("traitlets", "alembic", "nbgrader")]
+    path, loggers = (
+        os.environ.get("PATH", ""),
+        [logging.getLogger(n) for n in ("traitlets", "alembic", "nbgrader")],
+    )
     levels = [logger.level for logger in loggers]
     os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + path
     for logger in loggers:
@@ -352,18 +409,26 @@ c.ClearMarkScheme.enforce_metadata = False  # mark schemes stand in the locked c
 
 
 def make_course_folder(
-    root: Path, course_id: str, notebooks: dict[str, Any], due: dict[str, datetime | None], limits: str = "", force: bool = False
+    root: Path,
+    course_id: str,
+    notebooks: dict[str, Any],
+    due: dict[str, datetime | None],
+    limits: str = "",
+    force: bool = False,
 ) -> CourseFolder:
-    """A new course folder with source/, release/ and a gradebook that knows every assignment and its due date.
+    """A new course folder with source/, release/ and a gradebook that knows every assignment and its due
+    date.
 
-    `notebooks` maps the name of each assignment to its instructor's notebook (an nbformat node). An existing folder is only
-    written to with `force`; submissions and grades in it are never touched.
+    `notebooks` maps the name of each assignment to its instructor's notebook (an nbformat node). An existing
+    folder is only written to with `force`; submissions and grades in it are never touched.
     """
     from nbgrader.api import Gradebook
     from nbgrader.converters import GenerateAssignment
 
     if root.exists() and any(root.iterdir()) and not force:
-        raise CourseError(f"{root} is not empty.", "Name another folder, or add --force to update the assignments in it.")
+        raise CourseError(
+            f"{root} is not empty.", "Name another folder, or add --force to update the assignments in it."
+        )
     root.mkdir(parents=True, exist_ok=True)
     if not (root / "nbgrader_config.py").exists():
         (root / "nbgrader_config.py").write_text(CONFIG.format(course_id=course_id), encoding="utf-8")
@@ -382,7 +447,10 @@ def make_course_folder(
             try:
                 converter.start()
             except Exception as error:
-                raise CourseError(f"nbgrader can't make the release of {name}: {error}", "Check the notebook with: course build --check") from error
+                raise CourseError(
+                    f"nbgrader can't make the release of {name}: {error}",
+                    "Check the notebook with: course build --check",
+                ) from error
         with Gradebook(folder.db_url, course_id) as gradebook:
             for name, moment in due.items():
                 if moment is not None:

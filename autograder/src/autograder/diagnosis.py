@@ -1,8 +1,8 @@
 """Which misconception a failed test shows: what it asked, replayed through the known wrong answers.
 
-When a wrong answer from the course's variants gives the very same results on the very same arguments, and the right answer
-does not, the student most likely made that mistake. The wrong answers are trusted code and run here, outside the sandbox;
-what they are given are arguments that our own tests made.
+When a wrong answer from the course's variants gives the very same results on the very same arguments, and the
+right answer does not, the student most likely made that mistake. The wrong answers are trusted code and run
+here, outside the sandbox; what they are given are arguments that our own tests made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ ALL_SECONDS = 6.0
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """A typical wrong answer: the exercise, the misconception in one sentence, and a whole cell that gives it."""
+    """A typical wrong answer.
+
+    The exercise, the misconception in one sentence, and a whole cell that gives it.
+    """
 
     exercise: str
     misconception: str
@@ -98,7 +101,7 @@ def _replays(log: list[Exchange], namespace: dict[str, Any]) -> bool:
     """Whether this namespace answers every exchange as the student's process did."""
     held: dict[int, Any] = {}
     random.seed(0)
-    np.random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (as the student's process was seeded)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(0)

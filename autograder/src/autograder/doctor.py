@@ -1,7 +1,8 @@
 """`course doctor`: tries to break each promise of the sandbox on this very machine, and says which hold.
 
-Each trial runs hostile code as a student's cell in a real session, with small limits, and looks from outside at what it did.
-The promises are numbered in docs/security.md; tests/autograder/test_sandbox.py runs the same trials.
+Each trial runs hostile code as a student's cell in a real session, with small limits, and looks from outside
+at what it did. The promises are numbered in docs/security.md; tests/autograder/test_sandbox.py runs the same
+trials.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from autograder.sandbox import NESTED, CellRun, Sandbox, Session
 from autograder.settings import Limits
 
 SMALL = Limits(
-    cell_seconds=5, submission_seconds=30, memory_mb=256, processes=24, file_mb=8, disk_mb=16, output_kb=64, value_mb=4
+    cell_seconds=5,
+    submission_seconds=30,
+    memory_mb=256,
+    processes=24,
+    file_mb=8,
+    disk_mb=16,
+    output_kb=64,
+    value_mb=4,
 )
 Trial = Callable[[Sandbox, Path], tuple[bool, str]]
 
@@ -44,7 +52,7 @@ def _said(run: CellRun) -> str:
     return (run.stdout + run.stderr).strip()
 
 
-def no_network(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def no_network(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(0.1)
     port = server.getsockname()[1]
@@ -55,7 +63,7 @@ for address in [("127.0.0.1", {port}), ("10.255.255.1", 80)]:
         socket.create_connection(address, timeout=1); print("CONNECTED", address)
     except OSError as error: print(type(error).__name__)
 """
-    run, _ = _run(sandbox, code)
+    run, _session = _run(sandbox, code)
     server.close()
     return "CONNECTED" not in _said(run) and run.error is None, _said(run).replace("\n", ", ")
 
@@ -63,7 +71,17 @@ for address in [("127.0.0.1", {port}), ("10.255.255.1", 80)]:
 def no_files_outside(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     secret = folder / "gradebook.db"
     secret.write_text("SECRET")
-    places = [str(secret), str(Path.home()), "/etc/shadow", os.getcwd(), "/home", "/root", "/var", "/opt", "/mnt"]
+    places = [
+        str(secret),
+        str(Path.home()),
+        "/etc/shadow",
+        os.getcwd(),
+        "/home",
+        "/root",
+        "/var",
+        "/opt",
+        "/mnt",
+    ]
     code = f"""
 import os
 for place in {places!r}:
@@ -72,11 +90,11 @@ for place in {places!r}:
     seen = [n for n in seen if n not in (".pyenv", ".local", "miniconda3", "anaconda3")] if isinstance(seen, list) else seen
     if seen: print("SEEN", place, str(seen)[:80])
 """
-    run, _ = _run(sandbox, code)
+    run, _session = _run(sandbox, code)
     return "SEEN" not in _said(run) and run.error is None, _said(run) or f"{len(places)} places look empty"
 
 
-def nothing_writable(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def nothing_writable(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = """
 import os, sys
 written = []
@@ -86,31 +104,33 @@ for folder in ["/", "/usr", "/etc", "/grader", "/venv", os.path.dirname(os.__fil
     except OSError: pass
 print("WRITTEN", written) if [w for w in written if not w.startswith("/tmp")] else print("nothing but /tmp")
 """
-    run, _ = _run(sandbox, code)
+    run, _session = _run(sandbox, code)
     return "WRITTEN" not in _said(run) and run.error is None, _said(run)
 
 
-def nothing_left_for_the_next(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def nothing_left_for_the_next(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     leave = "import os\nfor f in ['/tmp/left', '/dev/shm/left', '/tmp/work/left', '/tmp/home/left']: open(f, 'w').close()\nimport sys; sys.left = 1"
     look = "import os, sys\nprint([f for f in ['/tmp/left', '/dev/shm/left', '/tmp/work/left', '/tmp/home/left'] if os.path.exists(f)], hasattr(sys, 'left'))"
     _run(sandbox, leave)
     if sandbox.isolation != NESTED:
         sandbox.close()
         sandbox.start()
-    run, _ = _run(sandbox, look)
+    run, _session = _run(sandbox, look)
     return _said(run) == "[] False", _said(run)
 
 
-def no_secrets_in_environment(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def no_secrets_in_environment(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     os.environ["COURSE_DOCTOR_SECRET"] = "SECRET"
     try:
-        run, _ = _run(sandbox, "import os; print('SECRET' in str(dict(os.environ)), sorted(os.environ)[:4])")
+        run, _session = _run(
+            sandbox, "import os; print('SECRET' in str(dict(os.environ)), sorted(os.environ)[:4])"
+        )
     finally:
         del os.environ["COURSE_DOCTOR_SECRET"]
     return _said(run).startswith("False"), _said(run)
 
 
-def no_other_processes(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def no_other_processes(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = """
 import os, signal
 seen = [p for p in os.listdir("/proc") if p.isdigit()]
@@ -127,7 +147,7 @@ print(len(seen) <= 4, seen)
     return _said(run).startswith("True") and "still there" in again.stdout, _said(run)
 
 
-def fork_bomb_is_bounded(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def fork_bomb_is_bounded(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = """
 import os, time
 n = 0
@@ -141,21 +161,25 @@ else: print("FORKED", n)
     started = time.monotonic()
     run, session = _run(sandbox, code)
     quick = time.monotonic() - started < 20
-    return "FORKED" not in _said(run) and quick, _said(run) or f"ended: {', '.join(session.limits_hit) or run.status}"
+    return "FORKED" not in _said(run) and quick, _said(
+        run
+    ) or f"ended: {', '.join(session.limits_hit) or run.status}"
 
 
-def memory_is_bounded(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
-    run, _ = _run(sandbox, "x = bytearray(900 << 20); print('GOT', len(x))")
-    share, session = _run(sandbox, "import mmap\nm = mmap.mmap(-1, 900 << 20); m.write(b'x' * (900 << 20)); print('GOT')")
+def memory_is_bounded(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
+    run, _session = _run(sandbox, "x = bytearray(900 << 20); print('GOT', len(x))")
+    share, _session = _run(
+        sandbox, "import mmap\nm = mmap.mmap(-1, 900 << 20); m.write(b'x' * (900 << 20)); print('GOT')"
+    )
     many = "import os, time\nfor _ in range(8):\n    if os.fork() == 0: x = bytearray(100 << 20); time.sleep(3); os._exit(0)\ntime.sleep(3); print('GOT')"
-    spread, _ = _run(sandbox, many)
+    spread, _session = _run(sandbox, many)
     kind = sandbox.group.kind if sandbox.group else "limits per process and a watch on their sum"
     good = all("GOT" not in r.stdout for r in (run, share, spread))
     ends = [(r.error or {}).get("type", r.status) for r in (run, share, spread)]
     return good, f"{kind}; one array: {ends[0]}, shared: {ends[1]}, spread over processes: {ends[2]}"
 
 
-def disk_is_bounded(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def disk_is_bounded(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = """
 written = 0
 try:
@@ -164,24 +188,32 @@ try:
 except OSError as error: print("stopped after", written >> 20, "MB", type(error).__name__)
 else: print("WROTE", written)
 """
-    run, _ = _run(sandbox, code)
+    run, _session = _run(sandbox, code)
     return "WROTE" not in _said(run) and "stopped" in _said(run), _said(run)
 
 
-def output_is_bounded(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def output_is_bounded(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = "import os\nfor _ in range(300): os.write(1, b'x' * (1 << 20))\nprint('done')"
     run, session = _run(sandbox, code)
-    return len(run.stdout) <= SMALL.output_kb << 10 and "output" in session.limits_hit, f"300 MB printed, {len(run.stdout) >> 10} KB kept"
+    return (
+        len(run.stdout) <= SMALL.output_kb << 10 and "output" in session.limits_hit,
+        f"300 MB printed, {len(run.stdout) >> 10} KB kept",
+    )
 
 
-def time_is_bounded(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def time_is_bounded(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     started = time.monotonic()
-    run, _ = _run(sandbox, "while True:\n    try:\n        while True: pass\n    except BaseException: pass")
+    run, _session = _run(
+        sandbox, "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
+    )
     took = time.monotonic() - started
-    return run.status == "timeout" and took < SMALL.cell_seconds + 10, f"{run.status} after {took:.1f} s, interrupts swallowed"
+    return (
+        run.status == "timeout" and took < SMALL.cell_seconds + 10,
+        f"{run.status} after {took:.1f} s, interrupts swallowed",
+    )
 
 
-def nothing_left_behind(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def nothing_left_behind(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     marker = f"left-{os.getpid()}-{time.monotonic_ns()}"
     code = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', '{marker}'], start_new_session=True)"
     _run(sandbox, code)
@@ -198,7 +230,7 @@ def nothing_left_behind(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
     return not left, f"{len(left)} processes left"
 
 
-def no_privileges(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def no_privileges(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = """
 import ctypes, os
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
@@ -206,11 +238,13 @@ libc = ctypes.CDLL(None, use_errno=True)
 print(status["CapEff"] == status["CapBnd"] == "0" * 16, status["NoNewPrivs"] == "1", status["Seccomp"] == "2",
       libc.unshare(0x10000000) == -1, libc.mount(b"x", b"/tmp", b"tmpfs", 0, None) == -1, os.getuid() != 0)
 """
-    run, _ = _run(sandbox, code)
-    return _said(run) == " ".join(["True"] * 6), "no capability, no new privileges, calls filtered" if "False" not in _said(run) else _said(run)
+    run, _session = _run(sandbox, code)
+    return _said(run) == " ".join(
+        ["True"] * 6
+    ), "no capability, no new privileges, calls filtered" if "False" not in _said(run) else _said(run)
 
 
-def no_looking_into_others(sandbox: Sandbox, _: Path) -> tuple[bool, str]:
+def no_looking_into_others(sandbox: Sandbox, folder: Path) -> tuple[bool, str]:
     code = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -221,8 +255,10 @@ for path in ("/proc/1/mem", "/proc/1/environ", "/proc/1/maps", "/proc/1/fd"):
     except OSError: pass
 print([s for s in seen if s])
 """
-    run, _ = _run(sandbox, code)
-    return _said(run) == "[]", _said(run) if _said(run) != "[]" else "ptrace and /proc of the keeper are closed"
+    run, _session = _run(sandbox, code)
+    return _said(run) == "[]", _said(run) if _said(
+        run
+    ) != "[]" else "ptrace and /proc of the keeper are closed"
 
 
 TRIALS: tuple[tuple[int, str, Trial], ...] = (
@@ -245,12 +281,22 @@ TRIALS: tuple[tuple[int, str, Trial], ...] = (
 
 def examine(isolation: str = NESTED) -> list[Finding]:
     """Run all trials. Raises CourseError when the sandbox does not start at all."""
-    assert threading.current_thread() is threading.main_thread(), "bubblewrap follows the thread that starts it"
+    assert threading.current_thread() is threading.main_thread(), (
+        "bubblewrap follows the thread that starts it"
+    )
     findings = []
-    with Sandbox(SMALL, ["numpy"], isolation=isolation) as sandbox, tempfile.TemporaryDirectory(prefix="doctor-") as folder:
+    with (
+        Sandbox(SMALL, ["numpy"], isolation=isolation) as sandbox,
+        tempfile.TemporaryDirectory(prefix="doctor-") as folder,
+    ):
         sandbox.start()
         findings.append(
-            Finding(0, "the sandbox starts", True, "; ".join(sandbox.notes) or f"bubblewrap, {sandbox.isolation} namespaces")
+            Finding(
+                0,
+                "the sandbox starts",
+                True,
+                "; ".join(sandbox.notes) or f"bubblewrap, {sandbox.isolation} namespaces",
+            )
         )
         for number, promise, trial in TRIALS:
             if not sandbox.alive or sandbox.isolation != NESTED:

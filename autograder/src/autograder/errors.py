@@ -1,6 +1,5 @@
 """Errors that a person reads: one sentence about what is wrong, one about what to do."""
 
-
 from __future__ import annotations
 
 

@@ -1,7 +1,8 @@
 """`course grade`: a whole class, in parallel, to be stopped at any moment and taken up again.
 
-A journal holds one synced line per finished hand-in, written before the gradebook; a run that was killed records what it finds there and
-grades only the rest. The key of a line is a hash of the hand-in, the tests, the limits and the versions: same key, same grade.
+A journal holds one synced line per finished hand-in, written before the gradebook; a run that was killed
+records what it finds there and grades only the rest. The key of a line is a hash of the hand-in, the tests,
+the limits and the versions: same key, same grade.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Summary:
 
 
 class Journal:
-    """One line per finished hand-in and per recording; synced, so that a line that was written is not lost."""
+    """One line per finished hand-in and per recording; synced, so that a line that was written is not
+    lost.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,7 +60,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             self._load()
-        self._file = open(path, "ab")
+        self._file = open(path, "ab")  # noqa: SIM115  (open as long as the journal)
 
     def _load(self) -> None:
         whole = 0
@@ -95,13 +98,18 @@ class Journal:
 
 
 def journal_path(folder: CourseFolder, assignment: str) -> Path:
-    """Where the journal of an assignment lies: with the graded notebooks, under a name that nbgrader's commands pass over."""
+    """Where the journal of an assignment lies.
+
+    With the graded notebooks, under a name that nbgrader's commands pass over.
+    """
     return folder.step("autograded", ".course", ".").resolve() / f"{assignment}.journal.jsonl"
 
 
 def grading_for(folder: CourseFolder, assignment: Assignment) -> Grading:
     """Everything that decides grades in this course folder."""
-    variants = {n.name: read_wrong_answers(folder.root / "variants" / f"{n.name}.json") for n in assignment.notebooks}
+    variants = {
+        n.name: read_wrong_answers(folder.root / "variants" / f"{n.name}.json") for n in assignment.notebooks
+    }
     return Grading(assignment, folder.limits(), (folder.root,), variants)
 
 
@@ -111,7 +119,11 @@ def solved_handin(assignment: Assignment) -> HandIn:
     for notebook in assignment.notebooks:
         cells = []
         for cell in notebook.cells:
-            made = nbformat.v4.new_code_cell(cell.source) if cell.kind == "code" else nbformat.v4.new_markdown_cell(cell.source)
+            made = (
+                nbformat.v4.new_code_cell(cell.source)
+                if cell.kind == "code"
+                else nbformat.v4.new_markdown_cell(cell.source)
+            )
             made.metadata.update(cell.metadata)
             cells.append(made)
         files[f"{notebook.name}.ipynb"] = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
@@ -120,14 +132,19 @@ def solved_handin(assignment: Assignment) -> HandIn:
 
 @contextmanager
 def executor(workers: int, scheduler: str = "") -> Iterator[concurrent.futures.Executor]:
-    """Where hand-ins are graded: threads with a worker process each on this machine, or a dask cluster's workers."""
+    """Where hand-ins are graded.
+
+    Threads with a worker process each on this machine, or a dask cluster's workers.
+    """
     if scheduler:
         from distributed import Client
 
         try:
             client = Client(scheduler, timeout=10)
         except (OSError, TimeoutError, ValueError) as error:
-            raise CourseError(f"No dask scheduler answers at {scheduler} ({error}).", "Start one: dask scheduler") from None
+            raise CourseError(
+                f"No dask scheduler answers at {scheduler} ({error}).", "Start one: dask scheduler"
+            ) from None
         try:
             yield client.get_executor(pure=False, retries=2)
         finally:
@@ -163,7 +180,10 @@ def grade_class(
     everyone = folder.students(assignment_name)
     unknown = sorted(set(students or ()) - set(everyone))
     if unknown:
-        raise CourseError(f"No hand-in of {', '.join(unknown)} for {assignment_name}.", f"Handed in: {', '.join(everyone) or 'nobody'}.")
+        raise CourseError(
+            f"No hand-in of {', '.join(unknown)} for {assignment_name}.",
+            f"Handed in: {', '.join(everyone) or 'nobody'}.",
+        )
     wanted = students or everyone
     if not wanted:
         raise CourseError(
@@ -174,9 +194,23 @@ def grade_class(
     journal = Journal(journal_path(folder, assignment_name))
     grading_key = grading.key
     try:
-        with Recorder(folder, assignment) as recorder, executor(workers or os.cpu_count() or 1, scheduler) as pool:
+        with (
+            Recorder(folder, assignment) as recorder,
+            executor(workers or os.cpu_count() or 1, scheduler) as pool,
+        ):
             in_gradebook = recorder.recorded()
-            todo = _todo(folder, assignment_name, wanted, grading_key, journal, in_gradebook, force, changed_only, recorder, summary)
+            todo = _todo(
+                folder,
+                assignment_name,
+                wanted,
+                grading_key,
+                journal,
+                in_gradebook,
+                force,
+                changed_only,
+                recorder,
+                summary,
+            )
             done, total = len(summary.skipped) + len(summary.resumed), len(wanted)
             if progress:
                 progress(done, total, None)
@@ -242,14 +276,20 @@ def _failures(solution: Result) -> dict[str, str]:
     for notebook in solution.notebooks:
         if notebook.status == INTERNAL and notebook.problem:
             raise CourseError(
-                f"Even the instructor's own solution of {notebook.notebook} can't be graded: {notebook.problem}.",
-                "Nothing was recorded. Run the instructor's notebook in JupyterLab, mend its locked cells, and make the release again.",
+                f"Even the instructor's own solution of {notebook.notebook} can't be graded: "
+                f"{notebook.problem}.",
+                "Nothing was recorded. Run the instructor's notebook in JupyterLab, mend its locked cells, "
+                "and make the release again.",
             )
     return {o.grade_id: o.note or o.message for o in solution.outcomes if o.status != PASSED}
 
 
 def _grade_all(
-    pool: concurrent.futures.Executor, grading: Grading, folder: CourseFolder, assignment: str, students: list[str]
+    pool: concurrent.futures.Executor,
+    grading: Grading,
+    folder: CourseFolder,
+    assignment: str,
+    students: list[str],
 ) -> Iterator[Result]:
     """Results in the order in which they are ready; only a few hand-ins are in memory at a time."""
     waiting: set[concurrent.futures.Future[dict[str, Any]]] = set()

@@ -13,7 +13,10 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "get_
 @lru_cache(maxsize=4096)
 def plain_python(source: str) -> str:
     """The cell as IPython would hand it to Python: magics and shell lines become function calls."""
-    if not any(line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?") for line in source.splitlines()):
+    if not any(
+        line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?")
+        for line in source.splitlines()
+    ):
         return source
     from IPython.core.inputtransformer2 import TransformerManager
 
@@ -34,7 +37,9 @@ def bound_names(source: str) -> frozenset[str]:
     table = _table(source)
     if table is None:
         return frozenset()
-    names = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    names = {
+        s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()
+    }
     for scope in _scopes(table):
         names |= {s.get_name() for s in scope.get_symbols() if s.is_declared_global() and s.is_assigned()}
     return frozenset(names)
@@ -42,7 +47,9 @@ def bound_names(source: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def read_names(source: str) -> frozenset[str]:
-    """Names that the cell looks up in the notebook's namespace, builtins left out (unless the cell binds them itself)."""
+    """Names that the cell looks up in the notebook's namespace, builtins left out (unless the cell binds
+    them itself).
+    """
     table = _table(source)
     if table is None:
         return frozenset()
@@ -63,7 +70,9 @@ def defined_function(source: str) -> tuple[str, ...]:
     tree = parse(source)
     if tree is None:
         return ()
-    return tuple(n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
+    return tuple(
+        n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    )
 
 
 def _table(source: str) -> symtable.SymbolTable | None:

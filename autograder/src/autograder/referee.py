@@ -1,8 +1,9 @@
 """Where tests run: outside the sandbox, on values that come out of it.
 
-A test cell is plain Python. A name that neither the setup cells nor the test defines is the student's: it is bound to a proxy, whose
-call sends the arguments over and brings plain values back. So a student who patches assertions, returns objects with a lying
-`__eq__` or rewrites the notebook changes nothing here: comparisons are made by this process on data.
+A test cell is plain Python. A name that neither the setup cells nor the test defines is the student's: it is
+bound to a proxy, whose call sends the arguments over and brings plain values back. So a student who patches
+assertions, returns objects with a lying `__eq__` or rewrites the notebook changes nothing here: comparisons
+are made by this process on data.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from autograder.records import DIED, FAILED, INTERNAL, MEMORY, PARTIAL, PASSED, 
 from autograder.sandbox import Broken, Peer, StudentFault, Unsendable
 
 HIDDEN_BEGIN, HIDDEN_END = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
-HIDDEN_MESSAGE = "The visible tests pass, but a hidden test does not: your answer is not right for every input."
+HIDDEN_MESSAGE = (
+    "The visible tests pass, but a hidden test does not: your answer is not right for every input."
+)
 MAX_MESSAGE = 4000
 MAX_ITEMS = 1_000_000
 _VALUE_KINDS = frozenset({"function", "class", "iterator"})
@@ -45,8 +48,8 @@ class TestTimeout(BaseException):
 class Exchange:
     """One request that a test made of the student's process and what came back, kept for the diagnosis.
 
-    `op` is get, call, attribute, assign, item, length, iterate or next; `target` the number of what it was asked of; `sent` and
-    `result` are trees and buffers as they went over the wire.
+    `op` is get, call, attribute, assign, item, length, iterate or next; `target` the number of what it was
+    asked of; `sent` and `result` are trees and buffers as they went over the wire.
     """
 
     op: str
@@ -69,10 +72,17 @@ class Conversation:
     _objects: set[int] = field(default_factory=set)
 
     def get(self, name: str) -> Any:
-        """The value or proxy of a name. Raises StudentFault (kind NameError) where the student has not defined it."""
+        """The value or proxy of a name.
+
+        Raises StudentFault (kind NameError) where the student has not defined it.
+        """
         reply, buffers = self.peer.request({"op": "get", "name": name}, (), self.seconds)
         if "missing" in reply:
-            raise StudentFault("NameError", f"{name} is not defined: run your cells from top to bottom and look for the first error", "NameError")
+            raise StudentFault(
+                "NameError",
+                f"{name} is not defined: run your cells from top to bottom and look for the first error",
+                "NameError",
+            )
         self.log.append(Exchange("get", 0, name, result=reply.get("value"), result_buffers=buffers))
         value = self._value(reply, buffers, _ANY_KIND)
         if isinstance(value, Remote):
@@ -92,12 +102,16 @@ class Conversation:
             }
             encoder.finish(header)
         except wire.Uncrossable as error:
-            raise Unsendable(f"an argument of {target._label} can't be sent to the student's process: {error}") from error
+            raise Unsendable(
+                f"an argument of {target._label} can't be sent to the student's process: {error}"
+            ) from error
         exchange = Exchange("call", target._number, target._label, header, encoder.buffers)
         self.log.append(exchange)
         try:
             reply, buffers = self.peer.request(header, encoder.buffers, self.seconds)
-            allowed = frozenset({"object", "module"}) if target._kind == "class" and not after else _VALUE_KINDS
+            allowed = (
+                frozenset({"object", "module"}) if target._kind == "class" and not after else _VALUE_KINDS
+            )
             value = self._value(reply, buffers, allowed)
         except StudentFault as fault:
             exchange.fault = fault
@@ -116,7 +130,9 @@ class Conversation:
         exchange = Exchange(op, target._number, str(header.get("name", "")), header, encoder.buffers)
         self.log.append(exchange)
         try:
-            reply, buffers = self.peer.request({"op": op, "target": target._number, **header}, encoder.buffers, self.seconds)
+            reply, buffers = self.peer.request(
+                {"op": op, "target": target._number, **header}, encoder.buffers, self.seconds
+            )
             if "stop" in reply:
                 raise StopIteration
             exchange.result, exchange.result_buffers = reply.get("value"), buffers
@@ -128,16 +144,29 @@ class Conversation:
     def _value(self, reply: dict[str, Any], buffers: list[bytes], allowed: frozenset[str]) -> Any:
         if "uncrossable" in reply:
             kind = str(reply["uncrossable"])[:100]
-            raise StudentFault("TypeError", f"it returned {_a(kind)}, which can't be compared; return plain numbers, lists, arrays or tensors", "TypeError")
+            raise StudentFault(
+                "TypeError",
+                f"it returned {_a(kind)}, which can't be compared; return numbers, lists, arrays or tensors",
+                "TypeError",
+            )
         if "value" not in reply:
             raise Broken(DIED, "sent an answer that is no value")
 
         def handle(tree: list) -> Remote:
-            if len(tree) != 4 or tree[0] != "handle" or type(tree[1]) is not int or not isinstance(tree[3], str):
+            if (
+                len(tree) != 4
+                or tree[0] != "handle"
+                or type(tree[1]) is not int
+                or not isinstance(tree[3], str)
+            ):
                 raise wire.WireError("not a handle")
             number, kind, name = tree[1], tree[2], tree[3][:100]
             if kind not in _ANY_KIND or (kind not in allowed and number not in self._objects):
-                raise StudentFault("TypeError", f"it returned {_a(name or 'an object')}, which can't be compared; return plain values", "TypeError")
+                raise StudentFault(
+                    "TypeError",
+                    f"it returned {_a(name or 'an object')}, which can't be compared; return plain values",
+                    "TypeError",
+                )
             if kind in ("object", "module"):
                 self._objects.add(number)
             return _REMOTES[kind](self, number, kind, name)
@@ -145,17 +174,23 @@ class Conversation:
         try:
             return wire.Decoder(buffers, handle).decode(reply["value"])
         except wire.WireError as error:
-            raise StudentFault("TypeError", f"the value that came back can't be read ({error})", "TypeError") from None
+            raise StudentFault(
+                "TypeError", f"the value that came back can't be read ({error})", "TypeError"
+            ) from None
 
 
 def _a(word: str) -> str:
-    return word if word.startswith(("a ", "an ")) else f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+    return (
+        word if word.startswith(("a ", "an ")) else f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+    )
 
 
 class _ArgumentEncoder(wire.Encoder):
-    """Encodes what a test passes in: proxies by their number, functions by name or as callbacks, modules as copies.
+    """Encodes what a test passes in: proxies by their number, functions by name or as callbacks, modules as
+    copies.
 
-    Copies of torch modules and optimizers are pickled here and unpickled in the sandbox: pickles only ever travel inwards.
+    Copies of torch modules and optimizers are pickled here and unpickled in the sandbox: pickles only ever
+    travel inwards.
     """
 
     def __init__(self, peer: Peer) -> None:
@@ -180,7 +215,9 @@ class _ArgumentEncoder(wire.Encoder):
         return None
 
     def finish(self, header: dict[str, Any]) -> None:
-        """Add the pickled arguments, all in one, so that an optimizer still holds its module's parameters over there."""
+        """Add the pickled arguments, all in one, so that an optimizer still holds its module's parameters
+        over there.
+        """
         if self._pickled:
             try:
                 self.buffers.append(pickle.dumps(self._pickled))
@@ -194,7 +231,15 @@ def _importable(value: Any) -> tuple[str, str] | None:
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
         return None
-    if module.split(".")[0] not in ("builtins", "math", "operator", "statistics", "numpy", "torch", "nextword"):
+    if module.split(".")[0] not in (
+        "builtins",
+        "math",
+        "operator",
+        "statistics",
+        "numpy",
+        "torch",
+        "nextword",
+    ):
         return None
     try:
         found: Any = importlib.import_module(module)
@@ -208,7 +253,15 @@ def _importable(value: Any) -> tuple[str, str] | None:
 def _as_exception(fault: StudentFault) -> BaseException:
     """The student's exception as one of the same builtin type, so that a test may expect a ValueError."""
     base = getattr(builtins, fault.base, None)
-    if fault.base in ("KeyboardInterrupt", "SystemExit", "GeneratorExit", "BaseException", "BaseExceptionGroup", "ExceptionGroup", "StopIteration"):
+    if fault.base in (
+        "KeyboardInterrupt",
+        "SystemExit",
+        "GeneratorExit",
+        "BaseException",
+        "BaseExceptionGroup",
+        "ExceptionGroup",
+        "StopIteration",
+    ):
         base = RuntimeError
     if not (isinstance(base, type) and issubclass(base, Exception)):
         base = Exception
@@ -227,7 +280,15 @@ class _Raised:
 
 
 class Remote:
-    """Something that stays in the student's process. It has no value here: it can't be compared, added or printed."""
+    """Something that stays in the student's process.
+
+    It has no value here: it can't be compared, added or printed.
+    """
+
+    _conversation: Conversation
+    _number: int
+    _kind: str
+    _label: str
 
     def __init__(self, conversation: Conversation, number: int, kind: str, name: str) -> None:
         object.__setattr__(self, "_conversation", conversation)
@@ -345,8 +406,13 @@ class Referee:
         with quiet():
             exec(compile(names.plain_python(source), "<setup>", "exec"), self.namespace)
 
-    def judge(self, grade_id: str, source: str, max_points: float, peer: Peer | None, gone: Broken | None) -> tuple[TestOutcome, list[Exchange]]:
-        """Run one test against a process of the student, and what it asked. Never raises for what the student did."""
+    def judge(
+        self, grade_id: str, source: str, max_points: float, peer: Peer | None, gone: Broken | None
+    ) -> tuple[TestOutcome, list[Exchange]]:
+        """Run one test against a process of the student, and what it asked.
+
+        Never raises for what the student did.
+        """
         started = time.monotonic()
         hidden = hidden_lines(source)
         conversation = None
@@ -361,7 +427,11 @@ class Referee:
             status, message = TIMEOUT, f"This test took longer than {self.test_seconds:g} seconds."
         except Broken as broken:
             status = broken.status
-            message = f"Your code {broken.why}." if status != INTERNAL else "The grader had a problem; your instructor was told."
+            message = (
+                f"Your code {broken.why}."
+                if status != INTERNAL
+                else "The grader had a problem; your instructor was told."
+            )
             note = broken.why if status == INTERNAL else ""
         except Unsendable as error:
             status, note = INTERNAL, str(error)
@@ -372,28 +442,44 @@ class Referee:
             is_hidden = _line(error, grade_id) in hidden
             status, message, note = self._explain(error, source, grade_id, is_hidden)
         outcome = TestOutcome(
-            grade_id, points, max_points, status, message[:MAX_MESSAGE], is_hidden, "", note[:MAX_MESSAGE], round(time.monotonic() - started, 3)
+            grade_id,
+            points,
+            max_points,
+            status,
+            message[:MAX_MESSAGE],
+            is_hidden,
+            "",
+            note[:MAX_MESSAGE],
+            round(time.monotonic() - started, 3),
         )
         return outcome, conversation.log if conversation else []
 
-    def _run(self, grade_id: str, source: str, max_points: float, conversation: Conversation) -> tuple[float, str, str]:
+    def _run(
+        self, grade_id: str, source: str, max_points: float, conversation: Conversation
+    ) -> tuple[float, str, str]:
         tree = ast.parse(names.plain_python(source), f"<{grade_id}>")
         for name in sorted(names.read_names(source)):
-            if name in self.student_names or (name not in self.namespace and name not in names.bound_names(source)):
+            if name in self.student_names or (
+                name not in self.namespace and name not in names.bound_names(source)
+            ):
                 self.namespace.pop(name, None)
                 try:
                     self.namespace[name] = conversation.get(name)
                 except StudentFault as fault:
                     if fault.kind != "NameError":
                         self.namespace[name] = _Unusable(name, fault)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        last = tree.body[-1] if tree.body else None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
         exec(compile(tree, f"<{grade_id}>", "exec"), self.namespace)
-        if last is None:
+        if not isinstance(last, ast.Expr):
             return max_points, PASSED, ""
         value = eval(compile(ast.Expression(last.value), f"<{grade_id}>", "eval"), self.namespace)
         return _partial(value, max_points)
 
-    def _explain(self, error: BaseException, source: str, grade_id: str, hidden: bool) -> tuple[str, str, str]:
+    def _explain(
+        self, error: BaseException, source: str, grade_id: str, hidden: bool
+    ) -> tuple[str, str, str]:
         """Status, what the student may read, what the instructor reads."""
         text = str(error)
         if isinstance(error, _Raised):
@@ -405,7 +491,11 @@ class Referee:
                 return status, f"In a hidden test your code raised {known}.", f"{kind}: {text}"
             return status, f"Your code raised {kind}{where}: {text}".rstrip(": "), ""
         if isinstance(error, NameError) and getattr(error, "name", None) in self.student_names:
-            return FAILED, f"{error.name} is not defined. Define it, and check that its cell runs without an error.", ""
+            return (
+                FAILED,
+                f"{error.name} is not defined. Define it, and check that its cell runs without an error.",
+                "",
+            )
         line = _line(error, grade_id)
         if hidden:
             return FAILED, HIDDEN_MESSAGE, f"line {line}: {type(error).__name__}: {text}"
@@ -413,7 +503,11 @@ class Referee:
             shown = text or f"this does not hold: {_source_line(source, line)}"
             return FAILED, shown, ""
         if isinstance(error, SyntaxError) and line is None:
-            return INTERNAL, "The grader had a problem with this test; your instructor was told.", f"the test is no Python: {error}"
+            return (
+                INTERNAL,
+                "The grader had a problem with this test; your instructor was told.",
+                f"the test is no Python: {error}",
+            )
         return FAILED, f"{type(error).__name__} at `{_source_line(source, line)}`: {text}", ""
 
 
@@ -429,7 +523,10 @@ class _Unusable:
 
 
 def _partial(value: Any, max_points: float) -> tuple[float, str, str]:
-    """Points by a test's last value, as nbgrader counts them: a number is the points, anything else is full marks."""
+    """Points by a test's last value, as nbgrader counts them.
+
+    A number is the points, anything else is full marks.
+    """
     if value is None or isinstance(value, Remote):
         return max_points, PASSED, ""
     try:
@@ -439,7 +536,11 @@ def _partial(value: Any, max_points: float) -> tuple[float, str, str]:
     if number is None:
         return max_points, PASSED, ""
     if not math.isfinite(number) or number < 0 or number > max_points:
-        return 0.0, INTERNAL, f"the test's last value is {value!r}; points must be between 0 and {max_points:g}"
+        return (
+            0.0,
+            INTERNAL,
+            f"the test's last value is {value!r}; points must be between 0 and {max_points:g}",
+        )
     return number, PASSED if number == max_points else (PARTIAL if number > 0 else FAILED), ""
 
 

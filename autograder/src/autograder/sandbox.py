@@ -1,7 +1,7 @@
 """The outside of the sandbox: starts the warm process in bubblewrap, opens one walled session per hand-in.
 
-See inside/zygote.py for the other side. What comes through a session is data from hostile code: decoded by wire.py, limited
-in size and time, and never believed to be more than a value.
+See inside/zygote.py for the other side. What comes through a session is data from hostile code: decoded by
+wire.py, limited in size and time, and never believed to be more than a value.
 """
 
 from __future__ import annotations
@@ -32,12 +32,19 @@ NOBODY = 65534
 START_SECONDS = 90.0
 GRACE_SECONDS = 1.5
 _START = (
-    "import sys; sys.path.insert(0, '/grader'); from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
+    "import sys; sys.path.insert(0, '/grader'); "
+    "from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
 )
 _CLEAN = ("-s", "-P")  # no user site, no working folder on the path; PYTHONHASHSEED must count, so not -I
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 ENVIRONMENT = {
-    **{name: "1" for name in _THREADS},
+    **dict.fromkeys(_THREADS, "1"),
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp/home",
     "LANG": "C.UTF-8",
@@ -89,7 +96,10 @@ class Handle:
 
 @dataclass
 class CellRun:
-    """How one cell ran: what it printed and displayed, and its error (type, text, base, where) if it had one."""
+    """How one cell ran.
+
+    What it printed and displayed, and its error (type, text, base, where) if it had one.
+    """
 
     stdout: str = ""
     stderr: str = ""
@@ -104,7 +114,7 @@ def bubblewrap() -> str:
     if not found:
         raise CourseError(
             "The sandbox needs bubblewrap, and the command bwrap was not found.",
-            "Install it (Debian, Ubuntu: sudo apt-get install bubblewrap; Fedora: sudo dnf install bubblewrap), "
+            "Install it (Debian, Ubuntu: sudo apt-get install bubblewrap; Fedora: dnf install bubblewrap), "
             "or run in a throw-away machine with --unsafe-no-sandbox.",
         )
     return found
@@ -128,10 +138,11 @@ def _system_mounts() -> list[str]:
 
 
 def _python_mounts(modules: list[str], hidden: list[Path]) -> tuple[list[str], str]:
-    """This interpreter with its packages, and at /grader what lies outside of them (packages installed in place).
+    """This interpreter with its packages, and at /grader what lies outside of them (packages installed in
+    place).
 
-    A virtual environment appears as /venv wherever it lies, so that a fresh /tmp can't hide it. Folders in `hidden` that lie
-    within a mounted one are covered. Returns the arguments and the program to start.
+    A virtual environment appears as /venv wherever it lies, so that a fresh /tmp can't hide it. Folders in
+    `hidden` that lie within a mounted one are covered. Returns the arguments and the program to start.
     """
     bound: dict[Path, str] = {Path("/usr"): "/usr"}
     base, prefix = Path(os.path.realpath(sys.base_prefix)), Path(os.path.realpath(sys.prefix))
@@ -143,7 +154,10 @@ def _python_mounts(modules: list[str], hidden: list[Path]) -> tuple[list[str], s
         if not _inside(path, list(bound)):
             bound[path] = str(path)
     here = Path(__file__).resolve().parent
-    extra = {here / "__init__.py": "/grader/autograder/__init__.py", here / "inside": "/grader/autograder/inside"}
+    extra = {
+        here / "__init__.py": "/grader/autograder/__init__.py",
+        here / "inside": "/grader/autograder/inside",
+    }
     for name in sorted({m.split(".")[0] for m in modules}):
         spec = find_spec(name)
         if spec is None or not spec.origin or not spec.submodule_search_locations:
@@ -153,9 +167,16 @@ def _python_mounts(modules: list[str], hidden: list[Path]) -> tuple[list[str], s
             extra[origin] = f"/grader/{name}"
     bound |= extra
     arguments: list[str] = []
-    folders = {str(folder) for target in bound.values() for folder in Path(target).parents if str(folder) != "/"}
+    folders = {
+        str(folder) for target in bound.values() for folder in Path(target).parents if str(folder) != "/"
+    }
     for folder in sorted(folders):
-        arguments += ["--perms", "0755", "--dir", folder]  # else closed to the user that the warm process becomes
+        arguments += [
+            "--perms",
+            "0755",
+            "--dir",
+            folder,
+        ]  # else closed to the user that the warm process becomes
     for path, target in bound.items():
         arguments += ["--ro-bind", str(path), target]
     for covered in (folder.resolve() for folder in hidden):
@@ -166,14 +187,41 @@ def _python_mounts(modules: list[str], hidden: list[Path]) -> tuple[list[str], s
 
 
 def command(modules: list[str], hidden: list[Path]) -> list[str]:
-    """The bubblewrap command line, the Python program included. `hidden` are folders that must not be seen in any case."""
+    """The bubblewrap command line, the Python program included.
+
+    `hidden` are folders that must not be seen in any case.
+    """
     arguments = [bubblewrap(), "--die-with-parent", "--new-session", "--clearenv"]
-    arguments += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "sandbox"]
+    arguments += [
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "sandbox",
+    ]
     if os.geteuid() == 0:
-        arguments += ["--cap-add", "ALL"]  # the warm process drops to nobody itself, after mounting a /proc that can be nested
+        arguments += [
+            "--cap-add",
+            "ALL",
+        ]  # the warm process drops to nobody itself, after mounting a /proc that can be nested
     else:
         arguments += ["--unshare-user", "--uid", str(os.getuid()), "--gid", str(os.getgid())]
-    arguments += ["--perms", "1777", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
+    arguments += [
+        "--perms",
+        "1777",
+        "--tmpfs",
+        "/tmp",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--perms",
+        "1777",
+        "--tmpfs",
+        "/dev/shm",
+    ]
     mounts, program = _python_mounts(modules, hidden)
     arguments += [*_system_mounts(), *mounts]
     for name, value in ENVIRONMENT.items():
@@ -188,17 +236,22 @@ def _bare_command() -> list[str]:
 
 
 NESTED, SINGLE, NONE = "nested", "single", "none"
-_SINGLE_NOTE = "no namespaces of their own for forked hand-ins here: each hand-in gets a fresh sandbox (slower, as safe)"
+_SINGLE_NOTE = (
+    "no namespaces of their own for forked hand-ins here: each hand-in gets a fresh sandbox (slower, as safe)"
+)
 
 
 class Sandbox:
     """A warm process inside bubblewrap, from which sessions are forked.
 
-    `isolation`: nested (each session in namespaces of its own inside bubblewrap's; falls back to single where the kernel refuses
-    them), single (good for one hand-in, then it must be closed), none (no bubblewrap at all: for throw-away machines).
+    `isolation`: nested (each session in namespaces of its own inside bubblewrap's; falls back to single where
+    the kernel refuses them), single (good for one hand-in, then it must be closed), none (no bubblewrap at
+    all: for throw-away machines).
     """
 
-    def __init__(self, limits: Limits, modules: list[str], hidden: tuple[Path, ...] = (), isolation: str = NESTED) -> None:
+    def __init__(
+        self, limits: Limits, modules: list[str], hidden: tuple[Path, ...] = (), isolation: str = NESTED
+    ) -> None:
         self.limits = limits
         self.modules = modules
         self.hidden = list(hidden)
@@ -243,7 +296,12 @@ class Sandbox:
         self._control, self._log = ours, out
         drop = [NOBODY, NOBODY] if os.geteuid() == 0 and not bare else None
         try:
-            settings = {"modules": self.modules, "nested": self.isolation == NESTED, "watch": not bare, "drop_to": drop}
+            settings = {
+                "modules": self.modules,
+                "nested": self.isolation == NESTED,
+                "watch": not bare,
+                "drop_to": drop,
+            }
             ours.send(json.dumps(settings).encode())
             ours.settimeout(START_SECONDS)
             answer = ours.recv(1 << 16)
@@ -252,14 +310,17 @@ class Sandbox:
         if not answer:
             said = self._said()
             self.close()
-            raise CourseError(f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", "Run: course doctor")
+            raise CourseError(
+                f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", "Run: course doctor"
+            )
         ours.settimeout(None)
         ready = json.loads(answer)
         self.notes = ready["notes"]
         if not ready["ready"]:
             self.close()
             raise CourseError(
-                f"The warm process has {ready['threads']} threads after importing {', '.join(self.modules)}; forking it would be unsafe.",
+                f"The warm process has {ready['threads']} threads after importing {', '.join(self.modules)}; "
+                "forking it would be unsafe.",
                 "Leave out the module that starts threads when it is imported.",
             )
 
@@ -289,7 +350,10 @@ class Sandbox:
             self.start()
 
     def open(self) -> Session:
-        """A fresh session: own namespaces, forked from the warm process. Raises CourseError when that does not answer."""
+        """A fresh session.
+
+        Own namespaces, forked from the warm process. Raises CourseError when that does not answer.
+        """
         lifelines = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         frames = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         out, err = os.pipe(), os.pipe()
@@ -297,9 +361,13 @@ class Sandbox:
         try:
             if self._control is None:
                 raise OSError("not started")
-            socket.send_fds(self._control, [json.dumps({"limits": dataclasses.asdict(self.limits)}).encode()], passed)
+            socket.send_fds(
+                self._control, [json.dumps({"limits": dataclasses.asdict(self.limits)}).encode()], passed
+            )
         except OSError as error:
-            raise CourseError(f"The sandbox's warm process does not answer ({error}).", "Run: course doctor") from None
+            raise CourseError(
+                f"The sandbox's warm process does not answer ({error}).", "Run: course doctor"
+            ) from None
         finally:
             lifelines[1].close()
             frames[1].close()
@@ -335,9 +403,14 @@ class Sandbox:
 
 
 class Session:
-    """One hand-in inside its own walls: the main line that runs cells, and snapshots of it that answer tests."""
+    """One hand-in inside its own walls.
 
-    def __init__(self, lifeline: socket.socket, frames: socket.socket, out: int, err: int, sandbox: Sandbox) -> None:
+    The main line that runs cells, and snapshots of it that answer tests.
+    """
+
+    def __init__(
+        self, lifeline: socket.socket, frames: socket.socket, out: int, err: int, sandbox: Sandbox
+    ) -> None:
         self.limits = sandbox.limits
         self.sandbox = sandbox
         self.deadline = time.monotonic() + self.limits.submission_seconds
@@ -356,20 +429,27 @@ class Session:
         self.warnings: list[str] = []
         self.cpu_seconds = 0.0
 
-    # -- the student's own cells -----------------------------------------------------------------------------------------------
+    # -- the student's own cells ---------------------------------------------------------------------------
 
     def put_files(self, files: dict[str, bytes]) -> None:
         """Write the hand-in's other files into the working folder of the session."""
         if files:
             encoder = wire.Encoder()
-            self.main.request({"op": "files", "files": encoder.encode(files)}, encoder.buffers, self.limits.cell_seconds)
+            self.main.request(
+                {"op": "files", "files": encoder.encode(files)}, encoder.buffers, self.limits.cell_seconds
+            )
 
     def run_cell(self, source: str) -> CellRun:
-        """Run one cell in the main line; never raises for what the student did. After `died` there is no main line any more."""
+        """Run one cell in the main line; never raises for what the student did.
+
+        After `died` there is no main line any more.
+        """
         self._take_output()
         run = CellRun()
         try:
-            reply, _ = self.main.request({"op": "cell", "source": source}, (), self.limits.cell_seconds, interrupt=True)
+            reply, _ = self.main.request(
+                {"op": "cell", "source": source}, (), self.limits.cell_seconds, interrupt=True
+            )
         except StudentFault as fault:
             run.error = {"type": fault.kind, "text": fault.text, "base": fault.base, "where": fault.where}
         except Broken as broken:
@@ -380,14 +460,22 @@ class Session:
             run.error = _checked_error(reply.get("error"))
         if run.error is not None and self.main.interrupted:
             run.status = "timeout"
-            run.error = {"type": "Timeout", "text": f"stopped after {self.limits.cell_seconds:g} seconds", "base": "Exception", "where": run.error["where"]}
+            run.error = {
+                "type": "Timeout",
+                "text": f"stopped after {self.limits.cell_seconds:g} seconds",
+                "base": "Exception",
+                "where": run.error["where"],
+            }
         elif run.error is not None and run.error["type"] == "MemoryError":
             run.status = "memory"
         run.stdout, run.stderr = self._take_output()
         return run
 
     def snapshot(self) -> Peer | None:
-        """A copy of the student's process as it is now, which will answer one test. None when it runs threads, or is gone."""
+        """A copy of the student's process as it is now, which will answer one test.
+
+        None when it runs threads, or is gone.
+        """
         if self.main.closed:
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -413,7 +501,7 @@ class Session:
         self.main.close()
         self._order(b"k")
 
-    # -- the keeper ------------------------------------------------------------------------------------------------------------
+    # -- the keeper ----------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
         self._order(b"i")
@@ -440,7 +528,11 @@ class Session:
                     break
                 self._note(json.loads(message))
             pid = peer.pid if peer.pid is not None else self._started
-            if self._limit or (pid is not None and pid in self._ended) or (peer is self.main and self._started in self._ended):
+            if (
+                self._limit
+                or (pid is not None and pid in self._ended)
+                or (peer is self.main and self._started in self._ended)
+            ):
                 break
         if self._limit == "memory":
             return Broken("memory", f"used more than {self.limits.memory_mb} MB of memory")
@@ -478,7 +570,7 @@ class Session:
         elif "failure" in message:
             self._limit = f"the sandbox failed: {message['failure']}"
 
-    # -- output and time -------------------------------------------------------------------------------------------------------
+    # -- output and time -----------------------------------------------------------------------------------
 
     def drain(self, fd: int) -> bool:
         """Read what was printed; keep what the limit allows. False at its end."""
@@ -502,7 +594,9 @@ class Session:
             poller = select.poll()
             poller.register(fd, select.POLLIN)
             rounds = 0
-            while rounds < 64 and any(event & select.POLLIN for _, event in poller.poll(0)) and self.drain(fd):
+            while (
+                rounds < 64 and any(event & select.POLLIN for _, event in poller.poll(0)) and self.drain(fd)
+            ):
                 rounds += 1
         texts = tuple(self._pipes[fd].decode("utf-8", "replace") for fd in (self._out, self._err))
         for kept in self._pipes.values():
@@ -517,7 +611,9 @@ class Session:
         return min(self.deadline, time.monotonic() + seconds)
 
     def until(self, seconds: float) -> float:
-        """The moment at which an operation of so many seconds ends, or the hand-in's own end if that is sooner."""
+        """The moment at which an operation of so many seconds ends, or the hand-in's own end if that is
+        sooner.
+        """
         return self._until(seconds)
 
     def close(self) -> None:
@@ -540,7 +636,9 @@ class Session:
         self._lifeline.close()
         for fd in self._pipes:
             os.close(fd)
-        self.sandbox.lost = self.sandbox.lost or not gone  # the keeper does not answer: the warm process must be ended
+        self.sandbox.lost = (
+            self.sandbox.lost or not gone
+        )  # the keeper does not answer: the warm process must be ended
 
     def __enter__(self) -> Session:
         return self
@@ -566,9 +664,16 @@ class Peer:
         return self.channel.receive(deadline)
 
     def request(
-        self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...], seconds: float, interrupt: bool = False
+        self,
+        header: dict[str, Any],
+        buffers: list[bytes] | tuple[bytes, ...],
+        seconds: float,
+        interrupt: bool = False,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Ask and wait. Raises StudentFault (an exception over there), Broken (no answer: gone, silent, or not a frame)."""
+        """Ask and wait.
+
+        Raises StudentFault (an exception over there), Broken (no answer: gone, silent, or not a frame).
+        """
         if self.closed:
             raise Broken("died", "the process had ended before")
         self.interrupted = False
@@ -595,7 +700,9 @@ class Peer:
             limit = self.session.limits.submission_seconds if whole else seconds
             if "time" not in self.session.limits_hit:
                 self.session.limits_hit.append("time")
-            raise Broken("timeout", f"took longer than {limit:g} seconds" + (" in all" if whole else "")) from None
+            raise Broken(
+                "timeout", f"took longer than {limit:g} seconds" + (" in all" if whole else "")
+            ) from None
         except Closed:
             self.close()
             raise self.session.why_gone(self) from None
@@ -672,5 +779,11 @@ def _checked_outputs(outputs: Any, room: int) -> list[dict[str, Any]]:
             data[mime] = _text(value, room)
             room -= len(value)
         if data:
-            kept.append({"data": data, "alt": _text(output.get("alt"), 500), "result": output.get("kind") == "execute_result"})
+            kept.append(
+                {
+                    "data": data,
+                    "alt": _text(output.get("alt"), 500),
+                    "result": output.get("kind") == "execute_result",
+                }
+            )
     return kept

@@ -75,7 +75,9 @@ def load_settings(path: Path) -> Settings:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CourseError(f"{path} does not exist.", "Run the command in the course's repository, or name it with --root.") from None
+        raise CourseError(
+            f"{path} does not exist.", "Run the command in the course's repository, or name it with --root."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CourseError(f"{path} is not valid TOML: {error}.", "Mend that line.") from None
     course = data.get("course", {})
@@ -104,5 +106,6 @@ def _due(assignment: AssignmentSettings, path: Path) -> datetime:
         return datetime.fromisoformat(str(assignment.due))
     except ValueError:
         raise CourseError(
-            f"{path}: the due date of {assignment.name} is {assignment.due!r}.", "Write it like 2027-02-01T23:59:00+00:00."
+            f"{path}: the due date of {assignment.name} is {assignment.due!r}.",
+            "Write it like 2027-02-01T23:59:00+00:00.",
         ) from None

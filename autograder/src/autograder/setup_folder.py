@@ -12,11 +12,18 @@ from autograder.variants import WRONG, load_variants
 
 
 def init(root: Path, folder: Path, names: list[str] | None = None, force: bool = False) -> CourseFolder:
-    """Make (or, with `force`, update) the course folder. Raises CourseError for a folder that would be published with the course."""
+    """Make (or, with `force`, update) the course folder.
+
+    Raises CourseError for a folder that would be published with the course.
+    """
     course = open_course(root)
-    if course.root.resolve() in folder.resolve().parents and "build" not in folder.resolve().relative_to(course.root.resolve()).parts:
+    if (
+        course.root.resolve() in folder.resolve().parents
+        and "build" not in folder.resolve().relative_to(course.root.resolve()).parts
+    ):
         raise CourseError(
-            f"{folder} lies inside the repository; students' work must not end there.", "Name a folder outside, such as ~/lm-course."
+            f"{folder} lies inside the repository; students' work must not end there.",
+            "Name a folder outside, such as ~/lm-course.",
         )
     wanted = course.names(names)
     notebooks = {name: instructor_notebook(course.source(name), course.notebooks) for name in wanted}

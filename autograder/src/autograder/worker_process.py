@@ -1,8 +1,8 @@
 """A grading process of its own, and the side of it that hands it work.
 
-`python -m autograder.worker_process` reads (grading, hand-in) pairs and writes results. Both sides are trusted and speak pickle
-over pipes; students' code only ever runs behind the sandbox that this process starts. It ends when its input does, so a
-killed run leaves nothing behind.
+`python -m autograder.worker_process` reads (grading, hand-in) pairs and writes results. Both sides are
+trusted and speak pickle over pipes; students' code only ever runs behind the sandbox that this process
+starts. It ends when its input does, so a killed run leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -57,13 +57,29 @@ class WorkerProcess:
         notebooks = tuple(
             NotebookResult(
                 n.name,
-                tuple(TestOutcome(t.grade_id, 0.0, t.points, INTERNAL, "The grader had a problem with this hand-in.", note=why) for t in n.tests),
+                tuple(
+                    TestOutcome(
+                        t.grade_id,
+                        0.0,
+                        t.points,
+                        INTERNAL,
+                        "The grader had a problem with this hand-in.",
+                        note=why,
+                    )
+                    for t in n.tests
+                ),
                 problem=why,
                 status=INTERNAL,
             )
             for n in grading.assignment.notebooks
         )
-        return Result(handin.student, grading.assignment.name, notebooks, handin_key(grading.key, handin), handin.timestamp).to_json()
+        return Result(
+            handin.student,
+            grading.assignment.name,
+            notebooks,
+            handin_key(grading.key, handin),
+            handin.timestamp,
+        ).to_json()
 
     def _ask(self, grading: Grading, handin: HandIn) -> dict[str, Any]:
         if self._process is None or self._process.poll() is not None:
@@ -80,9 +96,16 @@ class WorkerProcess:
 
     def _start(self) -> None:
         self.close()
-        environment = {**os.environ, **{k: v for k, v in ENVIRONMENT.items() if k.endswith("_THREADS")}, "PYTHONHASHSEED": "0"}
+        environment = {
+            **os.environ,
+            **{k: v for k, v in ENVIRONMENT.items() if k.endswith("_THREADS")},
+            "PYTHONHASHSEED": "0",
+        }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.worker_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-m", "autograder.worker_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
         )
         self._grading_key = ""
 
@@ -105,7 +128,10 @@ _all: list[WorkerProcess] = []
 
 
 def grade_in_worker(grading: Grading, handin: HandIn) -> dict[str, Any]:
-    """What an executor's thread calls: grade in this thread's own worker process (on this machine, or on a dask worker's)."""
+    """What an executor's thread calls.
+
+    Grade in this thread's own worker process (on this machine, or on a dask worker's).
+    """
     if not hasattr(_local, "worker"):
         _local.worker = WorkerProcess()
         _all.append(_local.worker)

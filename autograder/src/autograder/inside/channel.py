@@ -22,18 +22,29 @@ class Late(Exception):
 class Channel:
     """One end of a stream socket that carries frames.
 
-    `drain` is called with the descriptors in `watch` that have something to read while a frame is awaited, so that a process
-    that prints can't block on a full pipe.
+    `drain` is called with the descriptors in `watch` that have something to read while a frame is awaited, so
+    that a process that prints can't block on a full pipe.
     """
 
-    def __init__(self, sock: socket.socket, max_bytes: int, watch: tuple[int, ...] = (), drain: Callable[[int], bool] | None = None):
+    def __init__(
+        self,
+        sock: socket.socket,
+        max_bytes: int,
+        watch: tuple[int, ...] = (),
+        drain: Callable[[int], bool] | None = None,
+    ):
         self.sock = sock
         self.max_bytes = max_bytes
         self._watch = set(watch)
         self._drain = drain
         sock.setblocking(True)
 
-    def send(self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), deadline: float | None = None) -> None:
+    def send(
+        self,
+        header: dict[str, Any],
+        buffers: list[bytes] | tuple[bytes, ...] = (),
+        deadline: float | None = None,
+    ) -> None:
         """Send a frame. Raises Closed or Late."""
         data = memoryview(wire.pack(header, buffers))
         try:

@@ -1,7 +1,9 @@
-"""Walls around one hand-in: namespaces, mounts, limits, capabilities and a system-call filter, straight from the kernel.
+"""Walls around one hand-in: namespaces, mounts, limits, capabilities and a system-call filter, straight from
+the kernel.
 
-Called by a process that was forked from the warm worker, before any code of the student runs in it. The worker itself
-lives in a bubblewrap sandbox; these walls stand inside that one, so that two hand-ins of one worker share nothing.
+Called by a process that was forked from the warm worker, before any code of the student runs in it. The
+worker itself lives in a bubblewrap sandbox; these walls stand inside that one, so that two hand-ins of one
+worker share nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
-_ALL_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+_ALL_NAMESPACES = (
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+)
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 4, 22, 24
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
@@ -40,11 +44,16 @@ def prctl(option: int, *arguments: Any) -> int:
 def mount(source: str, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
     """mount(2). Raises OSError."""
     encoded = [None if text is None else text.encode() for text in (source, target, kind, data)]
-    _check(_libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3]), f"mount {target}")
+    _check(
+        _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3]), f"mount {target}"
+    )
 
 
 def enter_namespaces() -> None:
-    """New user, mount, pid, network, ipc, uts and cgroup namespaces; same uid inside. Needs a process with one thread."""
+    """New user, mount, pid, network, ipc, uts and cgroup namespaces; same uid inside.
+
+    Needs a process with one thread.
+    """
     uid, gid = os.getuid(), os.getgid()
     _check(_libc.unshare(_ALL_NAMESPACES), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
@@ -53,10 +62,15 @@ def enter_namespaces() -> None:
 
 
 def mount_private(disk_mb: int) -> bool:
-    """Fresh /tmp, /dev/shm and /proc for this pid namespace. Returns False where no fresh /proc can be had (then it is empty)."""
+    """Fresh /tmp, /dev/shm and /proc for this pid namespace.
+
+    Returns False where no fresh /proc can be had (then it is empty).
+    """
     mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={disk_mb}m,nr_inodes=20000,mode=1777")
-    mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "size=64m,nr_inodes=2000,mode=1777")
+    mount(
+        "tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "size=64m,nr_inodes=2000,mode=1777"
+    )
     try:
         mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
         return True
@@ -95,7 +109,10 @@ def _virtual_kb(field: str) -> int:
 
 
 def limit_resources(limits: dict[str, Any]) -> None:
-    """Kernel limits per process, on top of what the warm process already uses: memory, file size, open files, processes."""
+    """Kernel limits per process, on top of what the warm process already uses.
+
+    Memory, file size, open files, processes.
+    """
     memory = int(limits["memory_mb"]) << 20
     pairs = {
         resource.RLIMIT_AS: (_virtual_kb("VmSize") << 10) + memory,
@@ -126,26 +143,30 @@ def drop_privileges() -> None:
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-# Calls that reach outside of an ordinary program: other processes' memory, new namespaces and mounts, kernel interfaces with a
-# history of holes. By machine: (number on x86_64, number on aarch64).
+# Calls that reach outside of an ordinary program: other processes' memory, new namespaces and mounts, kernel
+# interfaces with a history of holes. By machine: (number on x86_64, number on aarch64).
 _DENIED = {
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
-    "process_madvise": (440, 440), "pidfd_getfd": (438, 438), "unshare": (272, 97), "setns": (308, 268),
-    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "move_mount": (429, 429),
-    "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
-    "mount_setattr": (442, 442), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "init_module": (175, 105), "finit_module": (313, 273),
-    "delete_module": (176, 106), "kexec_load": (246, 104), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
-    "acct": (163, 89), "quotactl": (179, 60), "syslog": (103, 116), "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265), "fanotify_init": (300, 262), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "kcmp": (312, 272), "process_madvise": (440, 440), "pidfd_getfd": (438, 438), "unshare": (272, 97),
+    "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41),
+    "chroot": (161, 51), "move_mount": (429, 429), "open_tree": (428, 428), "fsopen": (430, 430),
+    "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
+    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "keyctl": (250, 219),
+    "add_key": (248, 217), "request_key": (249, 218), "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "init_module": (175, 105),
+    "finit_module": (313, 273), "delete_module": (176, 106), "kexec_load": (246, 104),
+    "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225), "acct": (163, 89),
+    "quotactl": (179, 60), "syslog": (103, 116), "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265), "fanotify_init": (300, 262), "lookup_dcookie": (212, 18),
+    "vhangup": (153, 58),
 }  # fmt: skip
 _CLONE, _CLONE3 = (56, 220), (435, 435)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def filter_system_calls() -> bool:
-    """A seccomp filter: denied calls return EPERM, clone with namespace flags too, clone3 is unknown (libc then takes clone).
+    """A seccomp filter: denied calls return EPERM, clone with namespace flags too, clone3 is unknown (libc
+    then takes clone).
 
     Returns False on a machine whose call numbers are not listed here; the caller says what is weaker then.
     """

@@ -1,7 +1,7 @@
 """The student's process: runs cells, holds what they define, answers calls by value.
 
-Everything here shares a process with hostile code, so nothing here is trusted: the referee checks each answer, and a student who
-rewrites this module gains only the right to name the values that are compared.
+Everything here shares a process with hostile code, so nothing here is trusted: the referee checks each
+answer, and a student who rewrites this module gains only the right to name the values that are compared.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Session:
         self.pickled: list[Any] = []
         self.value_bytes = int(job["limits"]["value_mb"]) << 20
 
-    # -- frames ----------------------------------------------------------------------------------------------------------------
+    # -- frames --------------------------------------------------------------------------------------------
 
     def loop(self) -> None:
         while True:
@@ -128,16 +128,19 @@ class _Session:
 
         return call
 
-    # -- values ----------------------------------------------------------------------------------------------------------------
+    # -- values --------------------------------------------------------------------------------------------
 
     def reference(self, value: Any) -> list | None:
-        """A handle for what has no plain form but a use: functions, classes, modules, iterators, instances asked for."""
+        """A handle for what has no plain form but a use.
+
+        Functions, classes, modules, iterators, instances asked for.
+        """
         torch = sys.modules.get("torch")
         if isinstance(value, type):
             kind = "class"
-        elif isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.LambdaType)) or (
-            type(value).__name__ in ("partial", "_lru_cache_wrapper") and callable(value)
-        ):
+        elif isinstance(
+            value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.LambdaType)
+        ) or (type(value).__name__ in ("partial", "_lru_cache_wrapper") and callable(value)):
             kind = "function"
         elif torch is not None and isinstance(value, torch.nn.Module):
             kind = "module"
@@ -162,7 +165,7 @@ class _Session:
                 return {"value": self.handle(value, "object")}, []
             return {"uncrossable": error.kind, "why": str(error)}, []
 
-    # -- operations ------------------------------------------------------------------------------------------------------------
+    # -- operations ----------------------------------------------------------------------------------------
 
     def do_cell(self, header: dict[str, Any], _: wire.Decoder) -> tuple[dict[str, Any], list[bytes]]:
         _outputs.clear()
@@ -297,7 +300,12 @@ def describe(error: BaseException) -> dict[str, str]:
     except Exception:
         text = ""
     bases = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
-    return {"type": str(kind)[:100], "text": text, "base": bases[0] if bases else "Exception", "where": _where(error)}
+    return {
+        "type": str(kind)[:100],
+        "text": text,
+        "base": bases[0] if bases else "Exception",
+        "where": _where(error),
+    }
 
 
 def _where(error: BaseException) -> str:
@@ -325,7 +333,9 @@ def _flush_figures() -> None:
 
 
 def _plain_outputs(room: int) -> tuple[list, list[bytes]]:
-    """What was displayed, reduced to plain text and images; anything over the limit is left out and said so."""
+    """What was displayed, reduced to plain text and images; anything over the limit is left out and said
+    so.
+    """
     kept: list[dict[str, Any]] = []
     for kind, data, metadata in _outputs:
         plain: dict[str, str] = {}
@@ -340,7 +350,13 @@ def _plain_outputs(room: int) -> tuple[list, list[bytes]]:
         size = sum(len(v) for v in plain.values())
         room -= size
         if room < 0:
-            kept.append({"kind": "display_data", "data": {"text/plain": "[more output than the limit allows was left out]"}, "alt": ""})
+            kept.append(
+                {
+                    "kind": "display_data",
+                    "data": {"text/plain": "[more output than the limit allows was left out]"},
+                    "alt": "",
+                }
+            )
             break
         if plain:
             image = metadata.get("image/png") if isinstance(metadata, dict) else None

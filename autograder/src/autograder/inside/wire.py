@@ -1,11 +1,11 @@
 """Values as bytes: what crosses between a student's process and the referee.
 
-A frame is a fixed prefix, a JSON header and raw buffers. Numbers, texts and containers are JSON; arrays and tensors name their
-dtype and shape in the header and lie as raw bytes in a buffer. Nothing is ever unpickled, and a decoder that is fed
-garbage raises `WireError` and nothing else.
+A frame is a fixed prefix, a JSON header and raw buffers. Numbers, texts and containers are JSON; arrays and
+tensors name their dtype and shape in the header and lie as raw bytes in a buffer. Nothing is ever unpickled,
+and a decoder that is fed garbage raises `WireError` and nothing else.
 
-In the JSON, None, bool, str, finite float and small int stand for themselves; every other value is a list that begins with
-its tag.
+In the JSON, None, bool, str, finite float and small int stand for themselves; every other value is a list
+that begins with its tag.
 """
 
 from __future__ import annotations
@@ -31,9 +31,19 @@ MAGIC = b"NW01"
 _SAFE_INT = 1 << 53
 _NUMPY_KINDS = "biufcSUmM"
 _TORCH_DTYPES = (
-    "float64 float32 float16 bfloat16 complex128 complex64 int64 int32 int16 int8 uint8 bool uint16 uint32 uint64"
+    "float64 float32 float16 bfloat16 complex128 complex64 "
+    "int64 int32 int16 int8 uint8 bool uint16 uint32 uint64"
 ).split()
-_FACTORIES = {"int": int, "float": float, "list": list, "dict": dict, "set": set, "str": str, "bool": bool, "tuple": tuple}
+_FACTORIES = {
+    "int": int,
+    "float": float,
+    "list": list,
+    "dict": dict,
+    "set": set,
+    "str": str,
+    "bool": bool,
+    "tuple": tuple,
+}
 
 
 class WireError(ValueError):
@@ -62,7 +72,9 @@ class Encoder:
     `reference` is asked about values that have no plain form; it returns a tagged list (a handle) or None.
     """
 
-    def __init__(self, reference: Callable[[Any], list | None] | None = None, max_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self, reference: Callable[[Any], list | None] | None = None, max_bytes: int = 1 << 30
+    ) -> None:
         self.buffers: list[bytes] = []
         self._reference = reference
         self._nodes = 0
@@ -140,7 +152,11 @@ class Encoder:
         scalar = isinstance(value, np.generic)
         array = np.asarray(value)
         if array.dtype == object:
-            return ["object array", list(array.shape), [self.encode(v, depth + 1) for v in array.ravel().tolist()]]
+            return [
+                "object array",
+                list(array.shape),
+                [self.encode(v, depth + 1) for v in array.ravel().tolist()],
+            ]
         if array.dtype.kind not in _NUMPY_KINDS or array.dtype.hasobject:
             raise Uncrossable(f"numpy array of dtype {array.dtype}")
         self._spend(array.nbytes)
@@ -186,7 +202,11 @@ class Encoder:
         if isinstance(value, tuple):
             names = getattr(kind, "_fields", None)
             if names and all(isinstance(n, str) for n in names) and len(names) == len(value):
-                return ["named", kind.__name__, [[n, self.encode(v, depth + 1)] for n, v in zip(names, value, strict=True)]]
+                return [
+                    "named",
+                    kind.__name__,
+                    [[n, self.encode(v, depth + 1)] for n, v in zip(names, value, strict=True)],
+                ]
             return self._items("tuple", value, depth)
         if isinstance(value, list):
             return self._items("list", value, depth)
@@ -205,7 +225,11 @@ class Encoder:
                 raise Uncrossable(f"dtype {value}")
             return ["dtype", value.str]
         if isinstance(value, np.random.Generator):
-            return ["np.random.Generator", type(value.bit_generator).__name__, self.encode(value.bit_generator.state, depth + 1)]
+            return [
+                "np.random.Generator",
+                type(value.bit_generator).__name__,
+                self.encode(value.bit_generator.state, depth + 1),
+            ]
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = [f.name for f in dataclasses.fields(value)]
             return ["record", kind.__name__, [[n, self.encode(getattr(value, n), depth + 1)] for n in fields]]
@@ -225,7 +249,16 @@ class Decoder:
             return self._decode(tree, 0)
         except WireError:
             raise
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RuntimeError, AttributeError, MemoryError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            OverflowError,
+            RuntimeError,
+            AttributeError,
+            MemoryError,
+        ) as error:
             raise WireError(f"not a value: {type(error).__name__}") from error
 
     def _decode(self, tree: Any, depth: int) -> Any:
@@ -255,7 +288,11 @@ class Decoder:
         return self._buffers[index]
 
     def _shape(self, shape: Any) -> tuple[int, ...]:
-        if not isinstance(shape, list) or len(shape) > 32 or any(type(n) is not int or not 0 <= n < 1 << 40 for n in shape):
+        if (
+            not isinstance(shape, list)
+            or len(shape) > 32
+            or any(type(n) is not int or not 0 <= n < 1 << 40 for n in shape)
+        ):
             raise WireError("not a shape")
         return tuple(shape)
 
@@ -311,7 +348,7 @@ class Decoder:
     def _named(self, rest: list, depth: int) -> Any:
         name, pairs = rest
         names = [_identifier(k) for k, _ in pairs]
-        made = collections.namedtuple(_identifier(name), names)  # noqa: PYI024  (names are checked identifiers)
+        made = collections.namedtuple(_identifier(name), names)
         return made(*(self._decode(v, depth) for _, v in pairs))
 
     def _generator(self, rest: list, depth: int) -> np.random.Generator:
@@ -358,7 +395,12 @@ def _numpy_dtype(text: Any) -> np.dtype:
     if not isinstance(text, str) or len(text) > 30 or "," in text or "(" in text:
         raise WireError("not a dtype")
     dtype = np.dtype(text)
-    if dtype.kind not in _NUMPY_KINDS or dtype.hasobject or dtype.fields is not None or dtype.subdtype is not None:
+    if (
+        dtype.kind not in _NUMPY_KINDS
+        or dtype.hasobject
+        or dtype.fields is not None
+        or dtype.subdtype is not None
+    ):
         raise WireError("not a dtype")
     return dtype
 
@@ -406,13 +448,18 @@ _DECODERS: dict[str, Callable[[Decoder, list, int], Any]] = {
 
 def pack(header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = ()) -> bytes:
     """One frame: prefix, header, the lengths of the buffers, the buffers."""
-    text = json.dumps({**header, "lengths": [len(b) for b in buffers]}, allow_nan=False).encode("utf-8", "surrogatepass")
+    text = json.dumps({**header, "lengths": [len(b) for b in buffers]}, allow_nan=False).encode(
+        "utf-8", "surrogatepass"
+    )
     total = sum(len(b) for b in buffers)
     return b"".join([PREFIX.pack(MAGIC, len(text), total, len(buffers)), text, *buffers])
 
 
 def read_prefix(data: bytes, max_bytes: int) -> tuple[int, int]:
-    """The lengths of header and buffers announced by a prefix. Raises WireError if it is none or over the limit."""
+    """The lengths of header and buffers announced by a prefix.
+
+    Raises WireError if it is none or over the limit.
+    """
     magic, header, total, count = PREFIX.unpack(data)
     if magic != MAGIC or header > min(MAX_HEADER, max_bytes) or total > max_bytes or count > MAX_BUFFERS:
         raise WireError("not a frame, or one over the size limit")
@@ -428,7 +475,11 @@ def unpack(text: bytes, body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     if not isinstance(header, dict):
         raise WireError("the header is not an object")
     lengths = header.pop("lengths", None)
-    if not isinstance(lengths, list) or any(type(n) is not int or n < 0 for n in lengths) or sum(lengths) != len(body):
+    if (
+        not isinstance(lengths, list)
+        or any(type(n) is not int or n < 0 for n in lengths)
+        or sum(lengths) != len(body)
+    ):
         raise WireError("the buffers do not fit their lengths")
     buffers, start = [], 0
     for n in lengths:

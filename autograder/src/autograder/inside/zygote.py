@@ -1,6 +1,7 @@
-"""The warm process: imports what hand-ins need, then forks once per hand-in. It never runs a line of a student's code.
+"""The warm process: imports what hand-ins need, then forks once per hand-in. It never runs a line of a
+student's code.
 
-    grader --control socket--> warm process --fork--> keeper (pid 1 of the hand-in's own namespaces) --fork--> student
+    grader --control socket--> warm process --fork--> keeper (pid 1 of the hand-in) --fork--> student
     grader <------------- lifeline ------------------> keeper        ends everything when the grader lets go
     grader <------------- frames --------------------> student       session.py
 
@@ -27,7 +28,9 @@ TICK_SECONDS = 0.05
 
 
 def main(control_fd: int) -> None:
-    """Warm up as told by the first message on the control socket, then fork for each further one until it closes."""
+    """Warm up as told by the first message on the control socket, then fork for each further one until it
+    closes.
+    """
     control = socket.socket(fileno=control_fd)
     settings = json.loads(control.recv(1 << 16))
     if settings["drop_to"] is not None:
@@ -36,7 +39,11 @@ def main(control_fd: int) -> None:
     isolation.bear_orphans()
     notes = warm_up(settings["modules"])
     threads = len(os.listdir("/proc/self/task"))
-    control.send(json.dumps({"ready": threads == 1, "threads": threads, "notes": notes, "memory_kb": _anonymous_kb("self")}).encode())
+    control.send(
+        json.dumps(
+            {"ready": threads == 1, "threads": threads, "notes": notes, "memory_kb": _anonymous_kb("self")}
+        ).encode()
+    )
     poller = select.poll()
     poller.register(control, select.POLLIN)
     while True:
@@ -64,7 +71,10 @@ def _reap() -> None:
 
 
 def warm_up(modules: list[str]) -> list[str]:
-    """Import what hand-ins will import and do the slow first steps of torch and matplotlib. Returns what could not be done."""
+    """Import what hand-ins will import and do the slow first steps of torch and matplotlib.
+
+    Returns what could not be done.
+    """
     os.chdir("/tmp")
     notes = []
     for name in [*modules, "autograder.inside.session"]:
@@ -119,7 +129,9 @@ def _job(job: dict[str, Any], fds: list[int], nested: bool, watch: bool) -> None
 
 
 def _end_all() -> None:
-    """Kill and reap everything in this pid namespace, so that nothing is left when the grader hears that we are gone."""
+    """Kill and reap everything in this pid namespace, so that nothing is left when the grader hears that
+    we are gone.
+    """
     try:
         os.kill(-1, signal.SIGKILL)
     except ProcessLookupError:
@@ -140,8 +152,14 @@ def _tell(lifeline: socket.socket, message: dict[str, Any]) -> None:
         pass
 
 
-def _keep(lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: list[str], watch: bool, alone: bool) -> int:
-    """The keeper: returns when the grader lets go of the lifeline, a limit of the whole hand-in is passed, or nothing is left."""
+def _keep(
+    lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: list[str], watch: bool, alone: bool
+) -> int:
+    """The keeper.
+
+    Returns when the grader lets go of the lifeline, a limit of the whole hand-in is passed, or nothing is
+    left.
+    """
     wake_out, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     student = os.fork()
     if student == 0:
@@ -167,7 +185,9 @@ def _keep(lifeline: socket.socket, fds: list[int], job: dict[str, Any], notes: l
         if lifeline.fileno() in events:
             order = lifeline.recv(1)
             if not order:
-                if not alone:  # no pid namespace ends with this process: the student's process at least ends here
+                if (
+                    not alone
+                ):  # no pid namespace ends with this process: the student's process at least ends here
                     os.killpg(student, signal.SIGKILL)
                 return 0
             try:
@@ -207,7 +227,10 @@ def _anonymous_kb(pid: str) -> int:
 
 
 def _over_limit(limits: dict[str, Any], baseline: int) -> str:
-    """Which limit of the whole hand-in is passed, if any. Memory shared with the warm process is not counted."""
+    """Which limit of the whole hand-in is passed, if any.
+
+    Memory shared with the warm process is not counted.
+    """
     pids = [p for p in os.listdir("/proc") if p.isdigit() and p != "1"]
     if len(pids) > int(limits["processes"]):
         return "processes"
