@@ -11,6 +11,7 @@ import math
 import numbers
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -144,11 +145,11 @@ def _difference(actual: Any, expected: Any, atol: float, rtol: float) -> str | N
 
 def _different_number(actual: Any, expected: Any, atol: float, rtol: float) -> str | None:
     value, wanted = _scalar(actual), _scalar(expected)
-    if isinstance(value, bool) or not isinstance(value, numbers.Number):
+    if isinstance(value, bool) or not isinstance(value, complex | float | int | numbers.Real):
         return _wrong_kind(actual, "one number")
     if isinstance(wanted, complex):
-        close = abs(complex(value) - wanted) <= atol + rtol * abs(wanted)  # type: ignore[arg-type]
-        return None if close else "the value differs"
+        distance: Any = abs(value - wanted)
+        return None if distance <= atol + rtol * abs(wanted) else "the value differs"
     if isinstance(value, complex):
         return _wrong_kind(actual, "one number")
     if isinstance(wanted, int) and isinstance(value, int):
@@ -317,6 +318,8 @@ def _scalar(value: Any) -> Any:
     """The Python value of a numpy or torch scalar (no axes); anything else as it is."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Decimal):
+        return float(value)
     if (isinstance(value, np.ndarray) or _is_tensor(value)) and value.ndim == 0:
         return value.item()
     return value

@@ -11,26 +11,28 @@ END = "</s>"  # the symbol that a model predicts at the end of a sentence; the n
 
 
 def text_of(sentences: Iterable[Sequence[str]]) -> str:
-    """Return the sentences (lists of words, no boundary symbols) as text, a line with its newline each."""
-    return "".join(" ".join(words) + "\n" for words in sentences)
+    """Return the sentences (lists of words, no boundary symbols) as text, a line with its newline each.
+
+    This function and the two below raise TypeError when a sentence is a string: its letters would pass for
+    words.
+    """
+    return "".join(" ".join(_words(sentence)) + "\n" for sentence in sentences)
 
 
 def n_characters(sentences: Iterable[Sequence[str]]) -> int:
-    """Return the number of characters of `text_of(sentences)`: letters, spaces between words, newlines.
-
-    Raises TypeError when a sentence is a string: its letters would be counted as words.
-    """
-    total = 0
-    for words in sentences:
-        if isinstance(words, str):
-            raise TypeError(
-                f"n_characters wants sentences as lists of words, and got the string {words[:40]!r}. "
-                "Split it first: [line.split() for line in text.splitlines()]."
-            )
-        total += sum(map(len, words)) + max(len(words), 1)
-    return total
+    """Return the number of characters of `text_of(sentences)`: letters, spaces between words, newlines."""
+    return sum(sum(map(len, _words(sentence))) + max(len(sentence), 1) for sentence in sentences)
 
 
 def n_predictions(sentences: Iterable[Sequence[str]]) -> int:
     """Return how many symbols a word model predicts: every word, and one end per sentence."""
-    return sum(len(words) + 1 for words in sentences)
+    return sum(len(_words(sentence)) + 1 for sentence in sentences)
+
+
+def _words(sentence: Sequence[str]) -> Sequence[str]:
+    if isinstance(sentence, str):
+        raise TypeError(
+            f"A sentence is a list of words, and this is the string {sentence[:40]!r}. "
+            "Split it first: [line.split() for line in text.splitlines()]."
+        )
+    return sentence

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, GREY, FAINT, WARM = "#222222", "#6b6b6b", "#dddddd", "#a84608"
-COLOURS = ("#12395b", "#d9641e", "#4aa3c7", "#7a3b8f", "#2e7d4f", "#a08a00")
+COLOURS = ("#12395b", "#d9641e", "#7fbfdc", "#7a3b8f", "#2e7d4f", "#a08a00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), "-", (0, (5, 1.5)))
 HATCHES = ("", "///", "...", "xxx")
@@ -55,14 +56,20 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        from matplotlib import rc_context, rcParams, rcParamsDefault
-
-        with rc_context():
-            rcParams.update({key: rcParamsDefault[key] for key in rcParams if "backend" not in key})
-            rcParams.update(_STYLE)
+        with _style():
             return draw(*args, **kwargs)
 
     return styled
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    from matplotlib import rc_context, rcParams, rcParamsDefault
+
+    with rc_context():
+        rcParams.update({key: rcParamsDefault[key] for key in rcParams if "backend" not in key})
+        rcParams.update(_STYLE)
+        yield
 
 
 @_styled
@@ -426,6 +433,10 @@ def _figure_type() -> type[Figure]:
 
         def _ipython_display_(self) -> None:
             show(self)
+
+        def draw(self, renderer: Any) -> None:
+            with _style():  # ticks are made when they are drawn
+                super().draw(renderer)
 
     return CourseFigure
 

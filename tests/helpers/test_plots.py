@@ -1,0 +1,207 @@
+"""Figures say what they show: titles, labels, alt text, in a notebook and in its HTML."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from itertools import pairwise
+
+import nbformat
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+from nextword import plots
+
+FIGURES = {
+    "lines": lambda **k: plots.lines(
+        [1, 2, 3], {"one": [1, 2, math.inf], "two": [3, math.nan, 3.1]}, x_label="x", y_label="y", **k
+    ),
+    "logarithmic": lambda **k: plots.lines(
+        [0.001, 0.01, 1], {"one": [1, 20, 3000]}, x_label="x", y_label="y", log_x=True, log_y=True, **k
+    ),
+    "points": lambda **k: plots.lines(
+        [1, 2], {"": [1, 2]}, x_label="x", y_label="y", points={"here": (1, 1)}, floor=("floor", 0.5), **k
+    ),
+    "bars": lambda **k: plots.bars({"a": 0.25, "b": 0.75}, highlight="b", **k),
+    "next_words": lambda **k: plots.next_words({"a": 0.5, "b": 0.3, "c": 0.1, "d": 0.1}, top=2, **k),
+    "surprise": lambda **k: plots.surprise(["a", "</s>"], [3.0, 0.0], **k),
+    "stacked_bars": lambda **k: plots.stacked_bars(["a", "b"], {"x": [1, 2], "y": [3, 4]}, y_label="y", **k),
+    "zipf": lambda **k: plots.zipf(Counter("aaaabbc"), **k),
+    "heat_map": lambda **k: plots.heat_map([[0.1, 0.9]], ["row"], ["c1", "c2"], **k),
+    "heat_maps": lambda **k: plots.heat_map({"A": [[-1.0]], "B": [[2.0]]}, ["row"], ["column"], **k),
+    "ngram_windows": lambda **k: plots.ngram_windows(["the", "dog"], 3, **k),
+    "ladder_chart": lambda **k: plots.ladder_chart({"Uniform": 2.2, "Broken": math.inf}, 0.6, **k),
+}
+
+
+def drawn(figure) -> np.ndarray:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def texts_of(figure) -> list[str]:
+    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    return [text for text in (artist.get_text() for artist in found) if text]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_its_title_alt_text_and_ink(name) -> None:
+    figure = FIGURES[name](title="What was found")
+    assert figure.get_suptitle() == "What was found"
+    alt = plots.alt_text(figure)
+    assert alt.startswith("What was found. ")
+    assert alt.endswith(".")
+    assert "nan" not in alt
+    assert drawn(figure).std() > 5
+    assert plots.alt_text(FIGURES[name](title="T", alt="Mine.")) == "Mine."
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_leaves_the_figure_or_lies_on_another_name(name) -> None:
+    figure = FIGURES[name](title="What was found")
+    drawn(figure)
+    width, height = figure.get_size_inches() * figure.dpi
+    for artist in figure.findobj(lambda artist: hasattr(artist, "get_text")):
+        if artist.get_text() and artist.get_visible():
+            box = artist.get_window_extent()
+            inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
+            assert inside or not artist.axes or artist in artist.axes.get_xticklabels(), artist.get_text()
+
+
+def test_alt_text_made_from_data_holds_the_data() -> None:
+    assert "a: 0.250, b: 0.750" in plots.alt_text(FIGURES["bars"](title="T"))
+    assert "one: 1, 2, ∞; two: 3.00, not a number, 3.10" in plots.alt_text(FIGURES["lines"](title="T"))
+    assert "a: 0.500, b: 0.300, 2 other words: 0.200" in plots.alt_text(FIGURES["next_words"](title="T"))
+    assert "a 3.0, </s> 0.0" in plots.alt_text(FIGURES["surprise"](title="T"))
+    assert "x: 1, 2; y: 3, 4" in plots.alt_text(FIGURES["stacked_bars"](title="T"))
+    assert "number 1 is a with 4" in plots.alt_text(FIGURES["zipf"](title="T"))
+    assert "row to c2 0.90" in plots.alt_text(FIGURES["heat_map"](title="T"))
+    assert "A: row to column -1.00; B: row to column 2.00" in plots.alt_text(FIGURES["heat_maps"](title="T"))
+    assert "<s> <s>, then the; <s> the, then dog; the dog, then </s>" in plots.alt_text(
+        FIGURES["ngram_windows"](title="T")
+    )
+    assert "Broken ∞, Uniform 2.20" in plots.alt_text(FIGURES["ladder_chart"]())
+    long = plots.lines(range(50), {"s": range(50)}, title="T", x_label="x", y_label="y")
+    assert "s: from 0 to 49" in plots.alt_text(long)
+
+
+def test_names_of_lines_that_end_together_keep_apart() -> None:
+    series = {f"line {i}": [1.0, 1.0 + i / 1000] for i in range(5)}
+    figure = plots.lines([0, 1], series, title="T", x_label="x", y_label="y", floor=("floor", 1.0))
+    drawn(figure)
+    names = [t for t in figure.axes[0].texts if t.get_text().startswith("line") or t.get_text() == "floor"]
+    boxes = sorted((t.get_window_extent() for t in names), key=lambda box: box.y0)
+    assert len(boxes) == 6
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    figure = plots.bars({"a": 1.0, "b": 3.0}, title="T", highlight=["b"])
+    a, b = figure.axes[0].patches
+    assert (a.get_width(), b.get_width()) == (1.0, 3.0)
+    assert a.get_facecolor() != b.get_facecolor()
+    assert {"1", "3"} <= {text.strip() for text in texts_of(figure)}
+
+
+def test_stacked_bars_stand_on_each_other() -> None:
+    patches = FIGURES["stacked_bars"](title="T").axes[0].patches
+    assert [(p.get_y(), p.get_height()) for p in patches] == [(0, 1), (0, 2), (1, 3), (2, 4)]
+
+
+def test_infinity_is_marked_and_hatched() -> None:
+    assert "∞" in texts_of(FIGURES["lines"](title="T"))
+    broken, uniform = FIGURES["ladder_chart"]().axes[0].patches[:2]
+    assert broken.get_hatch()
+    assert not uniform.get_hatch()
+    assert uniform.get_width() == 2.2
+
+
+def test_windows_are_those_of_the_model() -> None:
+    figure = plots.ngram_windows(["the", "dog"], 2, title="T")
+    shown = [t.get_text() for t in figure.axes[0].texts]
+    assert shown[:4] == ["<s>", "the", "dog", "</s>"]
+    assert len(figure.axes[0].patches) == 3 * 4
+    assert "context" not in [t.get_text() for t in plots.ngram_windows(["the"], 1, title="T").axes[0].texts]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: plots.lines([1], {"a": [1, 2]}, title="", x_label="", y_label=""), "2 values for 1 places"),
+        (lambda: plots.bars({"a": 1}, title="", highlight="b"), "no bar b"),
+        (lambda: plots.bars({}, title=""), "no bar"),
+        (lambda: plots.surprise(["a"], [], title=""), "1 tokens and 0 surprises"),
+        (lambda: plots.stacked_bars(["a"], {"x": []}, title="", y_label=""), "0 values for 1 bars"),
+        (lambda: plots.zipf({}, title=""), "no words to rank"),
+        (lambda: plots.heat_map([[1]], ["a"], ["b", "c"], title=""), r"shape \(1, 1\)"),
+        (lambda: plots.ngram_windows([], 2, title=""), "at least one word"),
+        (lambda: plots.ngram_windows(["a"], 0, title=""), "n of at least 1"),
+    ],
+)
+def test_data_that_cannot_be_drawn(call, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_readers_matplotlibrc_changes_nothing_and_is_left_alone() -> None:
+    import matplotlib
+
+    usual = drawn(FIGURES["bars"](title="T"))
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "axes.spines.top": True}):
+        assert (drawn(FIGURES["bars"](title="T")) == usual).all()
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_colours_can_be_told_apart_in_grey() -> None:
+    from matplotlib.colors import to_rgb
+
+    def lightness(colour: str) -> float:  # L* of CIELAB, 0 to 100
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in to_rgb(colour)]
+        return 116 * float(np.dot(linear, [0.2126, 0.7152, 0.0722])) ** (1 / 3) - 16
+
+    grey = [lightness(colour) for colour in plots.COLOURS[:4]]
+    assert min(abs(a - b) for i, a in enumerate(grey) for b in grey[:i]) > 12
+    looks = list(zip(plots.MARKERS, map(str, plots.DASHES), strict=True))
+    assert len(set(looks)) == len(looks) == len(plots.COLOURS)
+
+
+def test_outside_a_notebook_the_alt_text_is_printed(capsys) -> None:
+    plots.show(FIGURES["bars"](title="T"), alt="A is small, b is large.")
+    assert capsys.readouterr().out == "A is small, b is large.\n"
+
+
+def test_a_figure_without_alt_text_is_not_shown() -> None:
+    from matplotlib.figure import Figure
+
+    with pytest.raises(ValueError, match="no alt text"):
+        plots.show(Figure())
+
+
+def test_alt_text_reaches_the_html_once_per_figure() -> None:
+    cells = [
+        "from nextword import plots",
+        "plots.show(plots.bars({'a': 1}, title='Shown'), alt='Said by \"show\" & told.')",
+        "plots.bars({'a': 1}, title='Last line of a cell')",
+        "figure = plots.bars({'a': 1}, title='Only kept')",
+        "import matplotlib.pyplot as plt\nplots.bars({'a': 1}, title='With pyplot about')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    counts = [len(cell.outputs) for cell in notebook.cells]
+    assert counts == [0, 1, 1, 0, 1]
+    output = notebook.cells[1].outputs[0]
+    assert output.metadata["image/png"]["width"] == round(plots.WIDTH * plots.DPI / 2)
+    assert output.data["text/plain"] == 'Said by "show" & told.'
+    # nbconvert's classic template, which nbgrader's feedback extends, is the one that hands alt text on.
+    html, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
+    alts = [image["alt"] for image in BeautifulSoup(html, "html.parser").select("img")]
+    assert alts == [
+        'Said by "show" & told.',
+        "Last line of a cell. Bars of probability: a: 1.",
+        "With pyplot about. Bars of probability: a: 1.",
+    ]
