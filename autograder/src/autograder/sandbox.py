@@ -709,9 +709,9 @@ class Peer:
         except wire.WireError as error:
             self.close()
             raise Broken("died", f"sent an answer that is no value ({error})") from None
-        error = _checked_error(reply.get("error")) if "outputs" not in reply else None
-        if error is not None:
-            raise StudentFault(error["type"], error["text"], error["base"], error["where"])
+        said = _checked_error(reply.get("error")) if "outputs" not in reply else None
+        if said is not None:
+            raise StudentFault(said["type"], said["text"], said["base"], said["where"])
         return reply, out
 
     def _call_back(self, reply: dict[str, Any], buffers: list[bytes], deadline: float) -> None:

@@ -31,7 +31,7 @@ def prepare() -> None:
     from traitlets.config import Config
 
     class Publisher(DisplayPublisher):
-        def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:
+        def publish(self, data: Any, metadata: Any = None, source: Any = None, **_: Any) -> None:
             _outputs.append(("display_data", data, metadata or {}))
 
         def clear_output(self, wait: bool = False) -> None:

@@ -348,7 +348,7 @@ class Decoder:
     def _named(self, rest: list, depth: int) -> Any:
         name, pairs = rest
         names = [_identifier(k) for k, _ in pairs]
-        made = collections.namedtuple(_identifier(name), names)
+        made: Any = collections.namedtuple(_identifier(name), names)  # type: ignore[misc]
         return made(*(self._decode(v, depth) for _, v in pairs))
 
     def _generator(self, rest: list, depth: int) -> np.random.Generator:
