@@ -274,6 +274,10 @@ def grade_command(
     ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Grading processes; 0: one per core.")] = 0,
     scheduler: Annotated[str, typer.Option(help="A dask scheduler, tcp://HOST:PORT.")] = "",
+    unsafe: Annotated[
+        bool,
+        typer.Option("--unsafe-no-sandbox", help="Run hand-ins without walls: only on a throw-away machine."),
+    ] = False,
     db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
     as_json: Json = False,
 ) -> None:
@@ -284,7 +288,10 @@ def grade_command(
     from autograder.class_report import print_summary, summary_json
     from autograder.course_folder import CourseFolder
     from autograder.grade_class import grade_class
+    from autograder.sandbox import NESTED, NONE
 
+    if unsafe:
+        print("warning: no sandbox; hand-ins can read and change all that you can.", file=sys.stderr)
     folder = CourseFolder(course_dir, db)
     with verdict_bar(f"grading {assignment}") as progress:
         summary = grade_class(
@@ -295,6 +302,7 @@ def grade_command(
             changed_only=changed,
             workers=workers,
             scheduler=scheduler,
+            isolation=NONE if unsafe else NESTED,
             progress=progress,
         )
     if as_json:
@@ -351,6 +359,31 @@ def feedback_command(
     print(f"{len(paths)} pages in {folder.step('feedback', 'STUDENT', assignment)}")
 
 
+@app.command("report")
+def report_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
+    course_dir: CourseDir = Path("."),
+    db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
+    as_json: Json = False,
+) -> None:
+    """Write reports/ASSIGNMENT.html, .csv and .json: how the class did, and what needs the instructor.
+
+    Examples: `course report 01_ngrams --course-dir ~/lm-course`, `course report ps1 --json`
+    """
+    from autograder.course_folder import CourseFolder
+    from autograder.report import as_json as report_json
+    from autograder.report import make_report, write_report
+
+    folder = CourseFolder(course_dir, db)
+    report = make_report(folder, assignment)
+    paths = write_report(folder, report)
+    if as_json:
+        print(report_json(report), end="")
+    else:
+        for path in paths:
+            print(path)
+
+
 @app.command("doctor")
 def doctor_command(as_json: Json = False) -> None:
     """Try to break each promise of the sandbox on this machine, and say which hold.
@@ -386,5 +419,5 @@ def demo_command(
     from autograder.build import open_course
     from autograder.demo import run_demo
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     run_demo(open_course(root), folder, console, verdict_bar)

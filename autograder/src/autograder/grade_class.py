@@ -27,6 +27,7 @@ from autograder.grade import Grading, handin_key
 from autograder.intake import HandIn, read_folder
 from autograder.record import Recorder
 from autograder.records import INTERNAL, PASSED, Result
+from autograder.sandbox import NESTED
 from autograder.worker_process import close_workers, grade_in_worker
 
 Progress = Callable[[int, int, Result | None], None]
@@ -105,12 +106,12 @@ def journal_path(folder: CourseFolder, assignment: str) -> Path:
     return folder.step("autograded", ".course", ".").resolve() / f"{assignment}.journal.jsonl"
 
 
-def grading_for(folder: CourseFolder, assignment: Assignment) -> Grading:
+def grading_for(folder: CourseFolder, assignment: Assignment, isolation: str = NESTED) -> Grading:
     """Everything that decides grades in this course folder."""
     variants = {
         n.name: read_wrong_answers(folder.root / "variants" / f"{n.name}.json") for n in assignment.notebooks
     }
-    return Grading(assignment, folder.limits(), (folder.root,), variants)
+    return Grading(assignment, folder.limits(), (folder.root,), variants, isolation)
 
 
 def solved_handin(assignment: Assignment) -> HandIn:
@@ -167,6 +168,7 @@ def grade_class(
     changed_only: bool = False,
     workers: int = 0,
     scheduler: str = "",
+    isolation: str = NESTED,
     progress: Progress | None = None,
 ) -> Summary:
     """Grade what was handed in and is not graded yet, or has changed since; with `force`, everything.
@@ -176,7 +178,7 @@ def grade_class(
     started = time.monotonic()
     assignment = folder.assignment(assignment_name)
     folder.ensure_in_gradebook(assignment)
-    grading = grading_for(folder, assignment)
+    grading = grading_for(folder, assignment, isolation)
     everyone = folder.students(assignment_name)
     unknown = sorted(set(students or ()) - set(everyone))
     if unknown:
