@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +245,7 @@ class CourseFolder:
             raise CourseError(f"The course folder {root} does not exist.", "Make one with: course init DIR")
         self.config = nbgrader_config(self.root)
         if db:
-            self.config.CourseDirectory.db_url = db
+            self.config.CourseDirectory.db_url = _with_driver(db)
         self.paths = CourseDirectory(config=self.config)
         self.paths.root = str(self.root)
 
@@ -321,18 +324,61 @@ class CourseFolder:
         return sorted(found)
 
     def ensure_in_gradebook(self, assignment: Assignment) -> None:
-        """The gradebook must know the assignment. Raises CourseError otherwise."""
+        """Make the gradebook know the assignment, as nbgrader's generate_assignment does.
+
+        A gradebook that is empty (a new database given with --db) is filled; raises CourseError where it can't be reached.
+        """
         from nbgrader.api import Gradebook, MissingEntry
 
-        with quiet_nbgrader(), Gradebook(self.db_url, self.paths.course_id) as gradebook:
-            try:
+        try:
+            with quiet_nbgrader(), Gradebook(self.db_url, self.paths.course_id) as gradebook:
                 for notebook in assignment.notebooks:
                     gradebook.find_notebook(notebook.name, assignment.name)
-            except MissingEntry:
-                raise CourseError(
-                    f"The gradebook does not know the assignment {assignment.name}.",
-                    f"Register it with: nbgrader generate_assignment {assignment.name} --force",
-                ) from None
+            return
+        except MissingEntry:
+            pass
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise CourseError(
+                f"The gradebook {self.db_url} can't be opened: {reason}.",
+                "Check the address and that the database runs; a local file looks like sqlite:///gradebook.db.",
+            ) from None
+        with tempfile.TemporaryDirectory(prefix="register-") as scratch:
+            config = deepcopy(self.config)
+            config.CourseDirectory.release_directory = scratch
+            config.CourseDirectory.db_url = self.db_url
+            _generate(self.root, config, assignment.name)
+
+
+def _generate(root: Path, config: Any, assignment: str) -> None:
+    """Run nbgrader's GenerateAssignment: the release from the source, and the gradebook's entry."""
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.coursedir import CourseDirectory
+
+    paths = CourseDirectory(config=config)
+    paths.root = str(root)
+    paths.assignment_id = assignment
+    with quiet_nbgrader():
+        converter = GenerateAssignment(coursedir=paths, config=config)
+        converter.force = True
+        converter.log.setLevel(logging.CRITICAL)
+        try:
+            converter.start()
+        except (Exception, SystemExit) as error:
+            raise CourseError(
+                f"nbgrader can't make the release of {assignment}: {error}",
+                "Check the notebook with: course build --check",
+            ) from error
+
+
+def _with_driver(url: str) -> str:
+    """A PostgreSQL address that names the installed driver (SQLAlchemy's default has changed between versions)."""
+    if url.startswith("postgresql://"):
+        for driver in ("psycopg", "psycopg2"):
+            if find_spec(driver) is not None:
+                return url.replace("postgresql://", f"postgresql+{driver}://", 1)
+        raise CourseError("No driver for PostgreSQL is installed.", "Install one: pip install 'psycopg[binary]'")
+    return url
 
 
 def _read(path: Path) -> Any:
@@ -423,7 +469,6 @@ def make_course_folder(
     folder is only written to with `force`; submissions and grades in it are never touched.
     """
     from nbgrader.api import Gradebook
-    from nbgrader.converters import GenerateAssignment
 
     if root.exists() and any(root.iterdir()) and not force:
         raise CourseError(
@@ -435,22 +480,12 @@ def make_course_folder(
     if limits:
         (root / "course.toml").write_text(limits, encoding="utf-8")
     folder = CourseFolder(root)
+    for name, notebook in notebooks.items():
+        target = folder.step("source", ".", name)
+        target.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target / f"{name}.ipynb")
+        _generate(folder.root, folder.config, name)
     with quiet_nbgrader():
-        for name, notebook in notebooks.items():
-            target = folder.step("source", ".", name)
-            target.mkdir(parents=True, exist_ok=True)
-            nbformat.write(notebook, target / f"{name}.ipynb")
-            folder.paths.assignment_id = name
-            converter = GenerateAssignment(coursedir=folder.paths, config=folder.config)
-            converter.force = True
-            converter.log.setLevel(logging.CRITICAL)
-            try:
-                converter.start()
-            except Exception as error:
-                raise CourseError(
-                    f"nbgrader can't make the release of {name}: {error}",
-                    "Check the notebook with: course build --check",
-                ) from error
         with Gradebook(folder.db_url, course_id) as gradebook:
             for name, moment in due.items():
                 if moment is not None:
