@@ -161,13 +161,15 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
         for result in results[student].notebooks:
             path = folder.step("feedback", student, assignment) / f"{result.notebook}.html"
             notebook_marks = own.notebooks.get(result.notebook, NotebookMarks())
-            trusted = _trusted(ours, result)
+            own_notebook = trusted(ours, result)
             pages.inside(base, path)
-            jobs.append(Page(path, assignment, student, trusted, result, notebook_marks, own.late_seconds))
+            jobs.append(
+                Page(path, assignment, student, own_notebook, result, notebook_marks, own.late_seconds)
+            )
     return jobs
 
 
-def _trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
+def trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
     """Our notebook of a result. Raises CourseError when the release has other tests than were graded."""
     tests = {outcome.grade_id for outcome in result.outcomes}
     for notebook in ours.notebooks:
@@ -246,7 +248,7 @@ def _exercise(
     by_person = mark is not None and mark.by_person
     sign, verdict = VERDICTS.get(status, ("", status))
     blank = bool(section.answers) and not section.attempted
-    if by_person and status in (MANUAL, INTERNAL):
+    if by_person and status in (MANUAL, INTERNAL, UNREADABLE):
         sign, verdict = GRADED_BY_HAND
     elif blank and (status == FAILED or (status == MANUAL and points is not None)):
         sign, verdict = NOT_ATTEMPTED

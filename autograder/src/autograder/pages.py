@@ -21,6 +21,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from autograder.answers import title
 from autograder.errors import CourseError
 
 MAX_TEXT = 20_000
@@ -122,6 +123,7 @@ def _environment() -> Environment:
         duration=duration,
         highlighted=highlighted,
         plain=plain,
+        title_of=title,
         percent=lambda v: f"{100 * v:.0f}%",
     )
     return environment
