@@ -13,7 +13,14 @@ from autograder.course_folder import CourseFolder
 from autograder.grade_class import Journal, Summary, journal_path
 from autograder.records import INTERNAL, PASSED, UNREADABLE, Result
 
-STYLES = {"passed": "green", "partial": "yellow", "failed": "", "manual": "", INTERNAL: "bold magenta", UNREADABLE: "bold red"}
+STYLES = {
+    "passed": "green",
+    "partial": "yellow",
+    "failed": "",
+    "manual": "",
+    INTERNAL: "bold magenta",
+    UNREADABLE: "bold red",
+}
 
 
 def latest_results(folder: CourseFolder, assignment: str) -> list[Result]:
@@ -45,7 +52,11 @@ def gradebook_table(results: list[Result]) -> Table:
         notes = "; ".join([*result.repairs[:2], *(["..."] if len(result.repairs) > 2 else [])])
         problem = "; ".join(n.problem for n in result.notebooks if n.problem)
         table.add_row(
-            escape(result.student), *cells, f"{result.points:g}/{result.max_points:g}", verdict, escape(problem or notes)
+            escape(result.student),
+            *cells,
+            f"{result.points:g}/{result.max_points:g}",
+            verdict,
+            escape(problem or notes),
         )
     return table
 
@@ -61,14 +72,26 @@ def print_summary(folder: CourseFolder, summary: Summary) -> None:
     resumed = f"; {len(summary.resumed)} recorded from a run that was stopped" if summary.resumed else ""
     console.print(f"graded {len(summary.results)}{pace}: {graded}{unchanged}{resumed}")
     for grade_id, why in summary.broken_tests.items():
-        console.print(f"warning: your own solution does not pass {grade_id}: {why}", style="bold yellow", markup=False)
+        console.print(
+            f"warning: your own solution does not pass {grade_id}: {why}", style="bold yellow", markup=False
+        )
     for result in results:
         for notebook in result.notebooks:
             if notebook.status == INTERNAL:
-                why = notebook.problem or next((o.note for o in notebook.outcomes if o.status == INTERNAL), "")
-                console.print(f"needs you: {result.student}: {why.strip().splitlines()[-1] if why else ''}", style="magenta", markup=False)
+                why = notebook.problem or next(
+                    (o.note for o in notebook.outcomes if o.status == INTERNAL), ""
+                )
+                console.print(
+                    f"needs you: {result.student}: {why.strip().splitlines()[-1] if why else ''}",
+                    style="magenta",
+                    markup=False,
+                )
+        for sentence in result.review:
+            console.print(f"needs you: {result.student}: {sentence}", style="magenta", markup=False)
     console.print(f"gradebook: {folder.db_url}", markup=False)
-    console.print(f"graded notebooks: {folder.step('autograded', 'STUDENT', summary.assignment)}", markup=False)
+    console.print(
+        f"graded notebooks: {folder.step('autograded', 'STUDENT', summary.assignment)}", markup=False
+    )
     console.print(f"journal: {journal_path(folder, summary.assignment)}", markup=False)
 
 
@@ -89,8 +112,15 @@ def summary_json(folder: CourseFolder, summary: Summary) -> dict[str, Any]:
                 "max_points": r.max_points,
                 "verdict": r.verdict,
                 "repairs": list(r.repairs),
+                "review": list(r.review),
                 "outcomes": [
-                    {"test": o.grade_id, "points": o.points, "max_points": o.max_points, "status": o.status, "misconception": o.misconception}
+                    {
+                        "test": o.grade_id,
+                        "points": o.points,
+                        "max_points": o.max_points,
+                        "status": o.status,
+                        "misconception": o.misconception,
+                    }
                     for o in r.outcomes
                 ],
             }

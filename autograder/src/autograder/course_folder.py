@@ -326,7 +326,8 @@ class CourseFolder:
     def ensure_in_gradebook(self, assignment: Assignment) -> None:
         """Make the gradebook know the assignment, as nbgrader's generate_assignment does.
 
-        A gradebook that is empty (a new database given with --db) is filled; raises CourseError where it can't be reached.
+        A gradebook that is empty (a new database given with --db) is filled; raises CourseError where it
+        can't be reached.
         """
         from nbgrader.api import Gradebook, MissingEntry
 
@@ -372,12 +373,14 @@ def _generate(root: Path, config: Any, assignment: str) -> None:
 
 
 def _with_driver(url: str) -> str:
-    """A PostgreSQL address that names the installed driver (SQLAlchemy's default has changed between versions)."""
+    """A PostgreSQL address that names the installed driver (SQLAlchemy's default has changed between
+    versions).
+    """
     if url.startswith("postgresql://"):
         for driver in ("psycopg", "psycopg2"):
             if find_spec(driver) is not None:
                 return url.replace("postgresql://", f"postgresql+{driver}://", 1)
-        raise CourseError("No driver for PostgreSQL is installed.", "Install one: pip install 'psycopg[binary]'")
+        raise CourseError("No PostgreSQL driver is installed.", "Run: pip install 'psycopg[binary]'")
     return url
 
 
@@ -485,9 +488,8 @@ def make_course_folder(
         target.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target / f"{name}.ipynb")
         _generate(folder.root, folder.config, name)
-    with quiet_nbgrader():
-        with Gradebook(folder.db_url, course_id) as gradebook:
-            for name, moment in due.items():
-                if moment is not None:
-                    gradebook.update_or_create_assignment(name, duedate=moment.isoformat())
+    with quiet_nbgrader(), Gradebook(folder.db_url, course_id) as gradebook:
+        for name, moment in due.items():
+            if moment is not None:
+                gradebook.update_or_create_assignment(name, duedate=moment.isoformat())
     return folder

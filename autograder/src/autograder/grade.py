@@ -1,7 +1,8 @@
 """One hand-in from bytes to a result: rebuild, run, judge, explain.
 
-`grade_handin` is what a worker process calls. It keeps a warm sandbox, and forks a referee for each hand-in: what a test leaves behind in
-our own process is gone with it, and a fault in it costs one hand-in a verdict *internal*, not the run.
+`grade_handin` is what a worker process calls. It keeps a warm sandbox, and forks a referee for each hand-in:
+what a test leaves behind in our own process is gone with it, and a fault in it costs one hand-in a verdict
+*internal*, not the run.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ from typing import Any
 
 from autograder.course_folder import LOCKED, MANUAL, SETUP, STUDENT, TEST, Assignment, AssignmentNotebook
 from autograder.diagnosis import Explainer, WrongAnswer
-from autograder.errors import CourseError
-from autograder.intake import HandIn, Rebuilt, choose_notebook, rebuild
+from autograder.intake import HandIn, Rebuilt, concerned, take_notebook
 from autograder.records import (
     DIED,
     FAILED,
@@ -49,7 +49,8 @@ INTERNAL_MESSAGE = "The grader had a problem with this hand-in; your instructor 
 
 @dataclass(frozen=True)
 class Grading:
-    """All that decides a grade besides the hand-in: the assignment, the limits, the wrong answers that explain failures.
+    """All that decides a grade besides the hand-in: the assignment, the limits, the wrong answers that
+    explain failures.
 
     `hidden` are folders that the sandbox must not show even where a mounted folder holds them.
     """
@@ -63,7 +64,9 @@ class Grading:
     @property
     def key(self) -> str:
         digest = hashlib.sha256(self.assignment.version.encode())
-        digest.update(repr((sorted(dataclasses.asdict(self.limits).items()), sorted(self.variants.items()))).encode())
+        digest.update(
+            repr((sorted(dataclasses.asdict(self.limits).items()), sorted(self.variants.items()))).encode()
+        )
         digest.update(repr((sys.version_info[:3], _versions())).encode())
         return digest.hexdigest()
 
@@ -97,7 +100,10 @@ def handin_key(grading_key: str, handin: HandIn) -> str:
 
 
 class Worker:
-    """A process's share of the grading: a warm sandbox, and torch and friends imported for the referee too."""
+    """A process's share of the grading.
+
+    A warm sandbox, and torch and friends imported for the referee too.
+    """
 
     def __init__(self, grading: Grading) -> None:
         self.grading = grading
@@ -107,7 +113,9 @@ class Worker:
                 importlib.import_module(name)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
-        os.environ.update({k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")})
+        os.environ.update(
+            {k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")}
+        )
         os.environ.setdefault("MPLBACKEND", "agg")
         self.sandbox = Sandbox(grading.limits, grading.modules, grading.hidden, isolation=grading.isolation)
 
@@ -127,11 +135,18 @@ class Worker:
 
     def _patience(self) -> float:
         tests = sum(len(n.tests) for n in self.grading.assignment.notebooks)
-        return 60 + 2 * len(self.grading.assignment.notebooks) * self.grading.limits.submission_seconds + tests * 2
+        return (
+            60
+            + 2 * len(self.grading.assignment.notebooks) * self.grading.limits.submission_seconds
+            + tests * 2
+        )
 
     def _grade(self, handin: HandIn, key: str) -> dict[str, Any]:
         try:
-            notebooks = tuple(grade_notebook(self.grading, n, handin, self.sandbox) for n in self.grading.assignment.notebooks)
+            notebooks = tuple(
+                grade_notebook(self.grading, n, handin, self.sandbox)
+                for n in self.grading.assignment.notebooks
+            )
             result = Result(handin.student, self.grading.assignment.name, notebooks, key, handin.timestamp)
             return {"result": result.to_json(), "lost": self.sandbox.lost}
         except Exception:
@@ -140,7 +155,10 @@ class Worker:
     def _internal(self, handin: HandIn, key: str, why: str) -> Result:
         notebooks = []
         for notebook in self.grading.assignment.notebooks:
-            outcomes = tuple(TestOutcome(t.grade_id, 0.0, t.points, INTERNAL, INTERNAL_MESSAGE, note=why) for t in notebook.tests)
+            outcomes = tuple(
+                TestOutcome(t.grade_id, 0.0, t.points, INTERNAL, INTERNAL_MESSAGE, note=why)
+                for t in notebook.tests
+            )
             notebooks.append(NotebookResult(notebook.name, outcomes, problem=why, status=INTERNAL))
         return Result(handin.student, self.grading.assignment.name, tuple(notebooks), key, handin.timestamp)
 
@@ -195,7 +213,10 @@ _workers: dict[str, Worker] = {}
 
 
 def grade_handin(grading: Grading, handin: HandIn) -> dict[str, Any]:
-    """What an executor calls in a worker process: the result as plain data. Starts the process's warm sandbox on first use."""
+    """What an executor calls in a worker process.
+
+    The result as plain data. Starts the process's warm sandbox on first use.
+    """
     key = grading.key
     if key not in _workers:
         close_sandboxes()
@@ -214,17 +235,19 @@ def evaluate(grading: Grading, handin: HandIn) -> Result:
     return Result.from_json(grade_handin(grading, handin))
 
 
-def grade_notebook(grading: Grading, notebook: AssignmentNotebook, handin: HandIn, sandbox: Sandbox) -> NotebookResult:
+def grade_notebook(
+    grading: Grading, notebook: AssignmentNotebook, handin: HandIn, sandbox: Sandbox
+) -> NotebookResult:
     """Rebuild, run and judge one notebook of a hand-in."""
     started = time.monotonic()
-    data, repairs = choose_notebook(handin, grading.assignment, notebook.name)
-    rebuilt = rebuild(notebook, data) if data is not None else rebuild(notebook, b"{}")
-    if data is None:
-        rebuilt.problem = repairs.pop()
-    repairs = [*handin.notes, *repairs, *rebuilt.repairs]
+    rebuilt = take_notebook(handin, grading.assignment, notebook)
+    repairs = rebuilt.repairs
     if rebuilt.problem:
         return _unreadable(notebook, rebuilt, repairs, time.monotonic() - started)
-    files = {**{k: v for k, v in handin.files.items() if not k.endswith(".ipynb")}, **grading.assignment.files}
+    files = {
+        **{k: v for k, v in handin.files.items() if not k.endswith(".ipynb")},
+        **grading.assignment.files,
+    }
     files = {name: data for name, data in files.items() if len(data) <= grading.limits.file_mb << 20}
     with _scratch(grading.assignment.files):
         runs, judged, sessions = _run_and_judge(grading, notebook, rebuilt, files, sandbox)
@@ -232,6 +255,7 @@ def grade_notebook(grading: Grading, notebook: AssignmentNotebook, handin: HandI
     status = worst([o.status for o in outcomes] or [PASSED])
     if status in (FAILED, PASSED) and any(r.status in (TIMEOUT, MEMORY, DIED) for r in runs.values()):
         status = worst([status, *(r.status for r in runs.values())])
+    review, review_cells = _for_review(notebook, rebuilt, outcomes)
     return NotebookResult(
         notebook=notebook.name,
         outcomes=outcomes,
@@ -241,13 +265,30 @@ def grade_notebook(grading: Grading, notebook: AssignmentNotebook, handin: HandI
         seconds=round(time.monotonic() - started, 3),
         cpu_seconds=round(sum(s.cpu_seconds for s in sessions), 3),
         rebuilt=_as_notebook(notebook, rebuilt, runs),
+        review=review,
+        review_cells=review_cells,
     )
 
 
+def _for_review(
+    notebook: AssignmentNotebook, rebuilt: Rebuilt, outcomes: tuple[TestOutcome, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a person should look at: the rescue was in doubt about an answer, and points are missing there."""
+    full = {o.grade_id for o in outcomes if o.points >= o.max_points}
+    open_cells = {cell: doubts for cell, doubts in concerned(notebook, rebuilt).items() if cell not in full}
+    sentences = dict.fromkeys(sentence for doubts in open_cells.values() for sentence in doubts)
+    return tuple(sentences), tuple(open_cells)
+
+
 def _run_and_judge(
-    grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, files: dict[str, bytes], sandbox: Sandbox
+    grading: Grading,
+    notebook: AssignmentNotebook,
+    rebuilt: Rebuilt,
+    files: dict[str, bytes],
+    sandbox: Sandbox,
 ) -> tuple[dict[int, CellRun], list[TestOutcome], list[Session]]:
-    """First all cells of the student, with a snapshot of the process at each test; then the tests, each on its snapshot.
+    """First all cells of the student, with a snapshot of the process at each test; then the tests, each on
+    its snapshot.
 
     So no cell runs after a hidden test's inputs have been seen, and a crash keeps what was earned before it.
     """
@@ -283,7 +324,15 @@ def _put(session: Session, files: dict[str, bytes]) -> None:
         session.put_files(files)
 
 
-def _judge_all(grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun], peer_of: Any, gone: Any, session: Session) -> list[TestOutcome]:
+def _judge_all(
+    grading: Grading,
+    notebook: AssignmentNotebook,
+    rebuilt: Rebuilt,
+    runs: dict[int, CellRun],
+    peer_of: Any,
+    gone: Any,
+    session: Session,
+) -> list[TestOutcome]:
     referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
     outcomes = []
     explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
@@ -305,7 +354,9 @@ def _judge_all(grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt,
     return outcomes
 
 
-def _with_cause(outcome: TestOutcome, rebuilt: Rebuilt, runs: dict[int, CellRun], test_index: int) -> TestOutcome:
+def _with_cause(
+    outcome: TestOutcome, rebuilt: Rebuilt, runs: dict[int, CellRun], test_index: int
+) -> TestOutcome:
     """Add the error of the cell before a test, when the test failed because that cell did."""
     for index in range(test_index - 1, -1, -1):
         origin = rebuilt.cells[index].origin
@@ -322,9 +373,17 @@ def _with_cause(outcome: TestOutcome, rebuilt: Rebuilt, runs: dict[int, CellRun]
 
 
 def _judge_live(
-    grading: Grading, notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun], files: dict[str, bytes], sandbox: Sandbox
+    grading: Grading,
+    notebook: AssignmentNotebook,
+    rebuilt: Rebuilt,
+    runs: dict[int, CellRun],
+    files: dict[str, bytes],
+    sandbox: Sandbox,
 ) -> tuple[list[TestOutcome], Session]:
-    """For a process with threads, which can't be copied: run the cells once more, silently, and put the tests in between."""
+    """For a process with threads, which can't be copied.
+
+    Run the cells once more, silently, and put the tests in between.
+    """
     referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
     explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
     outcomes = []
@@ -341,9 +400,20 @@ def _judge_live(
                 session.run_cell(cell.source)
             elif role == TEST and origin is not None:
                 peer = None if session.main.closed else session.main
-                outcome, log = referee.judge(origin.grade_id, origin.source, origin.points, peer, Broken(DIED, "had ended before this test"))
+                outcome, log = referee.judge(
+                    origin.grade_id,
+                    origin.source,
+                    origin.points,
+                    peer,
+                    Broken(DIED, "had ended before this test"),
+                )
                 if outcome.status not in (PASSED, INTERNAL):
-                    outcome = _with_cause(dataclasses.replace(outcome, misconception=explainer.misconception(log)), rebuilt, runs, index)
+                    outcome = _with_cause(
+                        dataclasses.replace(outcome, misconception=explainer.misconception(log)),
+                        rebuilt,
+                        runs,
+                        index,
+                    )
                 outcomes.append(outcome)
     return outcomes, session
 
@@ -364,16 +434,32 @@ def _scratch(files: dict[str, bytes]) -> Any:
             os.chdir(before)
 
 
-def _unreadable(notebook: AssignmentNotebook, rebuilt: Rebuilt, repairs: list[str], seconds: float) -> NotebookResult:
-    message = f"Your notebook could not be graded: {rebuilt.problem}. Hand it in again, or ask your instructor."
+def _unreadable(
+    notebook: AssignmentNotebook, rebuilt: Rebuilt, repairs: list[str], seconds: float
+) -> NotebookResult:
+    message = (
+        f"Your notebook could not be graded: {rebuilt.problem}. Hand it in again, or ask your instructor."
+    )
     outcomes = tuple(TestOutcome(t.grade_id, 0.0, t.points, UNREADABLE, message) for t in notebook.tests)
+    review, review_cells = _for_review(notebook, rebuilt, outcomes)
     return NotebookResult(
-        notebook.name, outcomes, tuple(repairs), problem=rebuilt.problem, status=UNREADABLE, seconds=round(seconds, 3), rebuilt=_as_notebook(notebook, rebuilt, {})
+        notebook.name,
+        outcomes,
+        tuple(repairs),
+        problem=rebuilt.problem,
+        status=UNREADABLE,
+        seconds=round(seconds, 3),
+        rebuilt=_as_notebook(notebook, rebuilt, {}),
+        review=review,
+        review_cells=review_cells,
     )
 
 
 def _as_notebook(notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int, CellRun]) -> dict[str, Any]:
-    """The rebuilt notebook as plain data: for each cell its kind, source, the position of ours, and how it ran."""
+    """The rebuilt notebook as plain data.
+
+    For each cell its kind, source, the position of ours, and how it ran.
+    """
     positions = {id(c): i for i, c in enumerate(notebook.cells)}
     cells = []
     for index, cell in enumerate(rebuilt.cells):

@@ -7,23 +7,25 @@ forged points, duplicated ids and lost metadata end here. Every step of the resc
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rapidfuzz import fuzz
 
-from autograder import names
-from autograder.course_folder import SKIPPED, STUDENT, TEST, Assignment, AssignmentNotebook, Cell
+from autograder import names, rescue
+from autograder.archives import Bounds, is_archive, safe_path, unpack, without_common_folder
+from autograder.course_folder import MANUAL, TEST, Assignment, AssignmentNotebook, Cell
+from autograder.matching import Doubt, Placed, place, same
 
 MAX_FILES, MAX_DEPTH = 500, 8
 MAX_FILE_BYTES, MAX_TOTAL_BYTES = 64 << 20, 256 << 20
-MAX_CELLS, MAX_SOURCE = 5000, 2 << 20
-ALIKE = 60.0
+MAX_COMPARED = 6
 IGNORED_NAMES = ("timestamp.txt",)
+BOOKS = (".ipynb", ".ipynb.json", ".ipynb.txt", ".json")
+SCRIPTS = (".py", ".ipynb.html", ".html", ".htm", ".txt")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Rebuilt:
     cells: list[RebuiltCell]
     repairs: list[str] = field(default_factory=list)
     problem: str = ""
+    doubts: list[Doubt] = field(default_factory=list)
 
 
 def read_folder(folder: Path, student: str) -> HandIn:
@@ -91,16 +94,46 @@ def read_folder(folder: Path, student: str) -> HandIn:
             else:
                 data = _read_regular(entry.path)
                 if data is None:
-                    notes.append(f"{shown} was left out: it could not be read, or is larger than {MAX_FILE_BYTES >> 20} MB")
+                    notes.append(
+                        f"{shown} was left out: it could not be read, or is larger than {MAX_FILE_BYTES >> 20} MB"
+                    )
                 elif total + len(data) > MAX_TOTAL_BYTES:
-                    notes.append(f"{shown} was left out: the hand-in is larger than {MAX_TOTAL_BYTES >> 20} MB")
+                    notes.append(
+                        f"{shown} was left out: the hand-in is larger than {MAX_TOTAL_BYTES >> 20} MB"
+                    )
                 else:
                     total += len(data)
                     files[shown] = data
 
     visit(str(folder), "", 0)
+    open_archives(files, notes)
     timestamp = files.get("timestamp.txt", b"")[:100].decode("utf-8", "replace").strip()
     return HandIn(student, files, tuple(notes), timestamp)
+
+
+def open_archives(files: dict[str, bytes], notes: list[str]) -> None:
+    """Where no notebook lies open, look for one in the archives that were handed in."""
+    if any(p.lower().endswith(".ipynb") and not is_archive(p, data) for p, data in files.items()):
+        return
+    for path in [p for p, data in files.items() if is_archive(p, data)]:
+        found = unpack(
+            files[path],
+            path,
+            Bounds(MAX_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES - sum(map(len, files.values()))),
+        )
+        notes += found.notes
+        if found.files and path.lower().endswith(".ipynb"):
+            del files[path]
+        for inner, data in without_common_folder(found.files).items():
+            if (
+                safe_path(inner) == inner
+                and inner not in files
+                and inner not in IGNORED_NAMES
+                and len(files) < MAX_FILES
+            ):
+                files[inner] = data
+        if found.files:
+            notes.append(f"{path} was opened")
 
 
 def _read_regular(path: str) -> bytes | None:
@@ -127,212 +160,194 @@ def _read_regular(path: str) -> bytes | None:
 
 def choose_notebook(handin: HandIn, assignment: Assignment, name: str) -> tuple[bytes | None, list[str]]:
     """The file of the hand-in that answers the notebook `name`, and how it was found."""
-    exact = handin.files.get(f"{name}.ipynb")
-    if exact is not None:
-        return exact, []
+    data, notes, _ = _choose(handin, assignment, name)
+    return data, notes
+
+
+def _choose(handin: HandIn, assignment: Assignment, name: str) -> tuple[bytes | None, list[str], list[str]]:
+    """The file, how it was found, and doubts about it.
+
+    The file of the right name wins, unless nothing in it is answered and another file answers more.
+    """
     others = {n.name for n in assignment.notebooks} - {name}
-    candidates = [p for p in handin.files if p.lower().endswith(".ipynb") and Path(p).stem not in others]
-    if len(assignment.notebooks) > 1 and len(candidates) > 1:
+    candidates = [p for p in handin.files if _may_be_notebook(p) and _plain_stem(p) not in others]
+    if len(others) and len(candidates) > 1:
         candidates = [p for p in candidates if name.lower() in Path(p).stem.lower()] or candidates
+    for endings in (BOOKS[:1], BOOKS):
+        candidates = [p for p in candidates if p.lower().endswith(endings)] or candidates
     if not candidates:
-        return None, [f"no notebook {name}.ipynb was handed in"]
+        return None, [f"no notebook {name}.ipynb was handed in"], []
+    exact = f"{name}.ipynb"
 
-    def rank(path: str) -> tuple[float, int, str]:
-        return (fuzz.partial_ratio(name.lower(), Path(path).stem.lower()), len(handin.files[path]), path)
+    def rank(path: str) -> tuple[bool, bool, float, int, str]:
+        stem = Path(path).stem.lower()
+        return (
+            path == exact,
+            _plain_stem(path) == name,
+            fuzz.partial_ratio(name.lower(), stem),
+            len(handin.files[path]),
+            path,
+        )
 
-    best = max(candidates, key=rank)
-    return handin.files[best], [f"{name}.ipynb was missing; {best} was taken instead"]
+    ranked = sorted(candidates, key=rank, reverse=True)
+    best, doubts = ranked[0], []
+    if len(ranked) > 1:
+        answered = {p: _answered(assignment.notebook(name), handin.files[p]) for p in ranked[:MAX_COMPARED]}
+        fullest = max(answered, key=lambda p: (len(answered[p]), -ranked.index(p)))
+        if len(answered[best]) == 0 < len(answered[fullest]):
+            best = fullest
+        rivals = [p for p, sources in answered.items() if p != best and sources and sources != answered[best]]
+        if rivals:
+            doubts.append(
+                f"several different notebooks were handed in; {best} was graded, not {', '.join(rivals)}"
+            )
+    if best == exact:
+        return handin.files[best], [], doubts
+    missing = "held no answer" if exact in handin.files else "was missing"
+    return handin.files[best], [f"{exact} {missing}; {best} was taken instead"], doubts
+
+
+def _may_be_notebook(path: str) -> bool:
+    return path.lower().endswith((*BOOKS, *SCRIPTS))
+
+
+def _plain_stem(path: str) -> str:
+    """The file's name without its endings and what browsers, Colab and LMSs add: `Copy of x (1).ipynb` is x."""
+    stem = Path(path).name
+    for ending in sorted((*BOOKS, *SCRIPTS), key=len, reverse=True):
+        if stem.lower().endswith(ending):
+            stem = stem[: -len(ending)]
+            break
+    stem = re.sub(r"^(Copy of |Kopie van |Kopie von |Copie de |Copia de )+", "", stem)
+    return re.sub(r"( ?\(\d+\)|-\d+|[ _-]?[Cc]opy\d*)+$", "", stem)
+
+
+def _answered(notebook: AssignmentNotebook, data: bytes) -> dict[str, str]:
+    """The answers in a file that differ from the release, by grade_id."""
+    rebuilt = rebuild(notebook, data)
+    return {
+        c.origin.grade_id: c.source.strip()
+        for c in rebuilt.cells
+        if c.origin is not None and c.origin.takes_answer and c.answered
+    }
+
+
+def take_notebook(handin: HandIn, assignment: Assignment, notebook: AssignmentNotebook) -> Rebuilt:
+    """Our notebook with the answers of a hand-in: the file is chosen, read and matched. Never raises."""
+    data, notes, doubts = _choose(handin, assignment, notebook.name)
+    if data is None:
+        rebuilt = rebuild(notebook, b"{}")
+        rebuilt.problem = notes.pop()
+        rebuilt.repairs, rebuilt.doubts = [], []
+        others = [p for p in handin.files if p not in IGNORED_NAMES]
+        if others:
+            rebuilt.doubts.append(
+                Doubt("", f"there was no notebook, but other files: {', '.join(others[:5])}")
+            )
+        elif handin.notes:
+            rebuilt.doubts.append(Doubt("", "there was no notebook, and something was left out"))
+    else:
+        rebuilt = rebuild(notebook, data)
+    rebuilt.repairs = [*handin.notes, *notes, *rebuilt.repairs]
+    rebuilt.doubts = [*(Doubt("", d) for d in doubts), *rebuilt.doubts]
+    return rebuilt
 
 
 def rebuild(notebook: AssignmentNotebook, data: bytes) -> Rebuilt:
     """Our notebook with the student's answers. Never raises: what can't be read is said in `problem`."""
     try:
-        cells, repairs = read_cells(data)
-    except Unreadable as error:
-        return Rebuilt(_filled(notebook, {}, {}), [], str(error))
-    return _place(notebook, cells, repairs)
+        reading = rescue.read(data)
+        placed = place(notebook, reading.cells)
+        other = place(notebook, reading.other) if reading.other is not None else None
+    except rescue.Unreadable as error:
+        return Rebuilt(
+            _filled(notebook, Placed()),
+            [],
+            str(error),
+            [Doubt("", f"the hand-in could not be read: {error}")],
+        )
+    except (RecursionError, MemoryError):
+        problem = "its code is nested too deeply to be read"
+        return Rebuilt(
+            _filled(notebook, Placed()), [], problem, [Doubt("", f"the hand-in could not be read: {problem}")]
+        )
+    doubts = [*(Doubt("", sentence) for sentence in reading.doubts), *placed.doubts]
+    if other is not None:
+        doubts += _merge_sides(notebook, placed, other)
+    return Rebuilt(_filled(notebook, placed), [*reading.repairs, *placed.repairs], "", doubts)
 
 
-class Unreadable(Exception):
-    """The bytes hold no notebook."""
-
-
-@dataclass
-class StudentCell:
-    """A cell as the student handed it in."""
-
-    kind: str
-    source: str
-    grade_id: str
-    cell_id: str
-    index: int
-
-
-def read_cells(data: bytes) -> tuple[list[StudentCell], list[str]]:
-    """The cells of a notebook file in any nbformat, and what had to be mended to read them. Raises Unreadable."""
-    repairs: list[str] = []
-    text = _decode(data, repairs)
-    try:
-        raw = json.loads(text)
-    except RecursionError:
-        raise Unreadable("the file is nested too deeply to be a notebook") from None
-    except ValueError as error:
-        raise Unreadable(f"the file is not a notebook (its JSON is broken: {error})") from None
-    if not isinstance(raw, dict):
-        raise Unreadable("the file is not a notebook")
-    found = raw.get("cells")
-    if found is None and isinstance(raw.get("worksheets"), list):
-        found = [c for sheet in raw["worksheets"] if isinstance(sheet, dict) for c in _listed(sheet.get("cells"))]
-        repairs.append("the notebook was in the old format 3")
-    if not isinstance(found, list):
-        raise Unreadable("the file is JSON, but not a notebook: it has no cells")
-    cells = []
-    for index, item in enumerate(found[:MAX_CELLS]):
-        cell = _student_cell(item, index)
-        if cell is None:
-            repairs.append(f"cell {index + 1} could not be read and was left out")
-        else:
-            cells.append(cell)
-    if len(found) > MAX_CELLS:
-        repairs.append(f"only the first {MAX_CELLS} cells were read")
-    return cells, repairs
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _decode(data: bytes, repairs: list[str]) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        repairs.append("the file was in UTF-16")
-        return data.decode("utf-16", "replace")
-    if data.startswith(b"\xef\xbb\xbf"):
-        repairs.append("the file began with a byte order mark")
-        data = data[3:]
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        repairs.append("the file was not in UTF-8; unreadable characters were replaced")
-        return data.decode("utf-8", "replace")
-
-
-def _student_cell(item: Any, index: int) -> StudentCell | None:
-    if not isinstance(item, dict):
-        return None
-    source = item.get("source", item.get("input", ""))
-    if isinstance(source, list):
-        source = "".join(part for part in source if isinstance(part, str))
-    if not isinstance(source, str) or len(source) > MAX_SOURCE:
-        return None
-    source = source.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\0", "")
-    metadata = item.get("metadata") if isinstance(item.get("metadata"), dict) else {}
-    grading = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
-    kind = item.get("cell_type")
-    own_id = item.get("id") or metadata.get("id") or ""
-    grade_id = grading.get("grade_id")
-    return StudentCell(
-        kind if kind in ("code", "markdown", "raw") else "code",
-        source,
-        grade_id if isinstance(grade_id, str) else "",
-        own_id if isinstance(own_id, str) else "",
-        index,
-    )
-
-
-def _place(notebook: AssignmentNotebook, cells: list[StudentCell], repairs: list[str]) -> Rebuilt:
-    """Find for each cell of ours the student's, then let the cells that the student added follow in their order."""
-    taken: dict[int, int] = {}  # index of the student's cell -> index of ours
-    answers: dict[int, StudentCell] = {}
-    for ours, cell in enumerate(notebook.cells):
+def _merge_sides(notebook: AssignmentNotebook, placed: Placed, other: Placed) -> list[Doubt]:
+    """Both sides of a merge conflict: an answer that only one side has is taken; where both differ, the first, and a doubt."""
+    doubts = []
+    for index, cell in enumerate(notebook.cells):
         if not cell.takes_answer:
             continue
-        found, how = _find(cell, cells, taken)
-        if found is not None:
-            answers[ours] = found
-            taken[found.index] = ours
-            if how:
-                repairs.append(f"{cell.grade_id}: {how}")
-        elif cell.role == STUDENT:
-            repairs.append(f"{cell.grade_id}: the cell was missing")
-    _anchor(notebook, cells, taken, repairs)
-    extras: dict[int, list[StudentCell]] = {}
-    anchor = -1
-    for student in cells:
-        if student.index in taken:
-            anchor = taken[student.index]
-        elif student.kind == "code" and student.source.strip():
-            extras.setdefault(anchor, []).append(student)
-    return Rebuilt(_filled(notebook, answers, extras), repairs)
-
-
-def _find(cell: Cell, cells: list[StudentCell], taken: dict[int, int]) -> tuple[StudentCell | None, str]:
-    """The student's cell that answers one of ours: by grade_id, cell id, the function it defines, then by likeness."""
-    free = [s for s in cells if s.index not in taken]
-    by_grade_id = [s for s in free if cell.grade_id and s.grade_id == cell.grade_id]
-    defining = [s for s in free if s.kind != "markdown" and set(cell.defines) & set(names.defined_function(s.source))] if cell.defines else []
-    changed = [s for s in defining if not _same(s.source, cell.released)]
-    if by_grade_id:
-        best = _last_changed(by_grade_id, cell)
-        if cell.defines and _same(best.source, cell.released) and changed:
-            return changed[-1], "the answer was found in another cell"
-        how = "the cell was duplicated; the last changed copy counts" if len(by_grade_id) > 1 else ""
-        return best, how or ("the cell's type had been changed" if best.kind != cell.kind else "")
-    by_id = [s for s in free if cell.cell_id and s.cell_id == cell.cell_id]
-    if by_id:
-        return by_id[0], "nbgrader's metadata was lost; the cell was found by its id"
-    if defining:
-        return (changed or defining)[-1], f"nbgrader's metadata was lost; the cell was found by its definition of {cell.defines[0]}"
-    scored = [(fuzz.ratio(s.source, cell.released), s) for s in free if s.kind == cell.kind and s.source.strip()]
-    best_score, likely = max(scored, key=lambda pair: pair[0], default=(0.0, None))
-    if likely is not None and best_score >= ALIKE and not likely.grade_id:
-        return likely, "nbgrader's metadata was lost; the cell was found by its likeness"
-    return None, ""
-
-
-def _last_changed(candidates: list[StudentCell], cell: Cell) -> StudentCell:
-    changed = [s for s in candidates if not _same(s.source, cell.released)]
-    return (changed or candidates)[-1]
-
-
-def _same(a: str, b: str) -> bool:
-    return [line.rstrip() for line in a.strip().splitlines()] == [line.rstrip() for line in b.strip().splitlines()]
-
-
-def _anchor(notebook: AssignmentNotebook, cells: list[StudentCell], taken: dict[int, int], repairs: list[str]) -> None:
-    """Match our locked cells, so that they are not taken for cells of the student's and the added ones keep their places."""
-    by_source = {}
-    for ours, cell in enumerate(notebook.cells):
-        by_source.setdefault((cell.kind, cell.released.strip()), ours)
-    by_grade_id = {c.grade_id: i for i, c in enumerate(notebook.cells) if c.grade_id}
-    by_id = {c.cell_id: i for i, c in enumerate(notebook.cells) if c.cell_id}
-    seen = set(taken.values())
-    for student in cells:
-        if student.index in taken:
+        ours, theirs = placed.answers.get(index, cell.released), other.answers.get(index, cell.released)
+        if same(ours, theirs) or same(theirs, cell.released):
             continue
-        ours = by_source.get((student.kind, student.source.strip()))
-        if ours is None:
-            ours = by_grade_id.get(student.grade_id, by_id.get(student.cell_id))
-            if ours is None or notebook.cells[ours].takes_answer:
-                continue
-            cell = notebook.cells[ours]
-            if cell.role not in (TEST, SKIPPED) and cell.kind == "code":
-                continue  # a changed setup cell: ours runs, and theirs after it as a cell of their own
-            if cell.role == TEST:
-                repairs.append(f"{cell.grade_id}: the test had been changed; the original was used")
-        taken[student.index] = ours
-        seen.add(ours)
-    for ours, cell in enumerate(notebook.cells):
-        if cell.role == TEST and ours not in seen:
-            repairs.append(f"{cell.grade_id}: the test had been deleted; the original was used")
+        if same(ours, cell.released):
+            placed.answers[index] = theirs
+            placed.repairs.append(
+                f"{cell.grade_id}: the answer was taken from the second side of a merge conflict"
+            )
+        else:
+            doubts.append(
+                Doubt(
+                    cell.grade_id,
+                    f"{cell.grade_id}: a merge conflict holds two answers; the first one counts",
+                )
+            )
+    if placed.extras != other.extras:
+        doubts.append(
+            Doubt(
+                "",
+                "the two sides of a merge conflict have different added cells; those of the first were used",
+            )
+        )
+    return doubts
 
 
-def _filled(notebook: AssignmentNotebook, answers: dict[int, StudentCell], extras: dict[int, list[StudentCell]]) -> list[RebuiltCell]:
-    cells = [RebuiltCell("code", s.source, None) for s in extras.get(-1, [])]
+def concerned(notebook: AssignmentNotebook, rebuilt: Rebuilt) -> dict[str, list[str]]:
+    """For each graded cell the doubts that can have cost it points: those on its own answer and on answers that it leads to."""
+    found: dict[str, list[str]] = {}
+    for doubt in rebuilt.doubts:
+        for grade_id in _reached(notebook, rebuilt, doubt.grade_id):
+            found.setdefault(grade_id, []).append(doubt.sentence)
+    return found
+
+
+def _reached(notebook: AssignmentNotebook, rebuilt: Rebuilt, grade_id: str) -> list[str]:
+    graded = [c for c in notebook.cells if c.role in (TEST, MANUAL)]
+    cell = next((c for c in notebook.cells if c.grade_id and c.grade_id == grade_id), None)
+    if cell is None:
+        return [c.grade_id for c in graded]
+    if cell.role == MANUAL:
+        return [cell.grade_id]
+    reached = set(cell.defines) | names.bound_names(cell.source) | names.bound_names(cell.released)
+    if not reached:
+        return [c.grade_id for c in graded if c.role == TEST]
+    answers = [c for c in rebuilt.cells if c.kind == "code" and (c.origin is None or c.origin.takes_answer)]
+    while True:
+        more = (
+            set().union(
+                *(names.bound_names(c.source) for c in answers if names.free_names(c.source) & reached)
+            )
+            - reached
+        )
+        if not more:
+            break
+        reached |= more
+    return [c.grade_id for c in graded if c.role == TEST and names.free_names(c.source) & reached]
+
+
+def _filled(notebook: AssignmentNotebook, placed: Placed) -> list[RebuiltCell]:
+    cells = [RebuiltCell(kind, source, None) for kind, source in placed.extras.get(-1, [])]
     for index, cell in enumerate(notebook.cells):
-        answer = answers.get(index)
+        answer = placed.answers.get(index)
         if cell.takes_answer and answer is not None:
-            cells.append(RebuiltCell(cell.kind, answer.source, cell, not _same(answer.source, cell.released)))
+            cells.append(RebuiltCell(cell.kind, answer, cell, not same(answer, cell.released)))
         else:
             cells.append(RebuiltCell(cell.kind, cell.released, cell, not cell.takes_answer))
-        cells += [RebuiltCell("code", s.source, None) for s in extras.get(index, [])]
+        cells += [RebuiltCell(kind, source, None) for kind, source in placed.extras.get(index, [])]
     return cells

@@ -437,7 +437,7 @@ def _graded(
                     f"{source.path}: the solution itself fails {outcome.grade_id}, so mutants prove nothing.",
                     f"See course variants {source.name}.",
                 )
-        several = [{**reference, mutant.exercise: mutant.source} for mutant in flat]
+        several = [({**reference, m.exercise: m.source}, m.exercise) for m in flat]
         for position, outcomes in trial.run_many(several, workers):
             outcome = outcomes[f"test_{flat[position].exercise}"]
             yield flat[position], outcome.points < outcome.max_points

@@ -1,8 +1,10 @@
-"""Results into nbgrader's gradebook and autograded/ folder, so that formgrader, feedback and export work as ever.
+"""Results into nbgrader's gradebook and autograded/ folder, so that formgrader, feedback and export work as
+ever.
 
-nbgrader's own preprocessors save the grades and the late penalties; this module only hands them the notebook: ours, with the
-student's sources and outputs, each test cell holding its points as an execution result and the student's message as text.
-Hidden tests are not in it. Everything from the student is plain text or an image; manual answers are sanitized.
+nbgrader's own preprocessors save the grades and the late penalties; this module only hands them the notebook:
+ours, with the student's sources and outputs, each test cell holding its points as an execution result and the
+student's message as text. Hidden tests are not in it. Everything from the student is plain text or an image;
+manual answers are sanitized.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from nbgrader.utils import parse_utc
 
-from autograder.course_folder import TEST, Assignment, AssignmentNotebook, CourseFolder, quiet_nbgrader, visible_source
+from autograder.course_folder import (
+    TEST,
+    Assignment,
+    AssignmentNotebook,
+    CourseFolder,
+    quiet_nbgrader,
+    visible_source,
+)
 from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOutcome
 
 
@@ -81,28 +90,51 @@ class Recorder:
     def _grades(self, result: Result, documents: dict[str, Any]) -> bool:
         book, name = self.gradebook, self.assignment.name
         with self._one_transaction(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nbgrader builds a submission before it adds it; SQLAlchemy remarks on that
+            warnings.simplefilter(
+                "ignore"
+            )  # nbgrader builds a submission before it adds it; SQLAlchemy remarks on that
             book.update_or_create_student(result.student)
             moment: dict[str, Any] = {}
             with contextlib.suppress(ValueError, OverflowError):
                 moment = {"timestamp": parse_utc(result.timestamp)} if result.timestamp else {}
             submission = book.update_or_create_submission(name, result.student, **moment)
             for notebook, document in documents.items():
-                resources = {"nbgrader": {"notebook": notebook, "assignment": name, "student": result.student, "db_url": self.folder.db_url}}
+                resources = {
+                    "nbgrader": {
+                        "notebook": notebook,
+                        "assignment": name,
+                        "student": result.student,
+                        "db_url": self.folder.db_url,
+                    }
+                }
                 _Save(book, config=self.folder.config).preprocess(document, resources)
             for notebook_result in result.notebooks:
                 for outcome in notebook_result.outcomes:
                     if outcome.status == INTERNAL:
-                        grade = book.find_grade(outcome.grade_id, notebook_result.notebook, name, result.student)
+                        grade = book.find_grade(
+                            outcome.grade_id, notebook_result.notebook, name, result.student
+                        )
                         grade.auto_score = None
                         grade.needs_manual_grade = True
+                for cell in (
+                    notebook_result.review_cells
+                ):  # the rescue was in doubt: the score stands, and a person is asked
+                    with contextlib.suppress(MissingEntry):
+                        book.find_grade(
+                            cell, notebook_result.notebook, name, result.student
+                        ).needs_manual_grade = True
             penalized = any(n.late_submission_penalty for n in submission.notebooks)
             return bool(submission.total_seconds_late > 0 or penalized)
 
     def _penalties(self, result: Result, documents: dict[str, Any]) -> None:
         for notebook, document in documents.items():
             resources = {
-                "nbgrader": {"notebook": notebook, "assignment": self.assignment.name, "student": result.student, "db_url": self.folder.db_url}
+                "nbgrader": {
+                    "notebook": notebook,
+                    "assignment": self.assignment.name,
+                    "student": result.student,
+                    "db_url": self.folder.db_url,
+                }
             }
             AssignLatePenalties(config=self.folder.config).preprocess(document, resources)
         self.gradebook.db.expire_all()
@@ -151,13 +183,18 @@ class Recorder:
             shutil.rmtree(fresh, ignore_errors=True)
 
     def scores(self) -> dict[str, dict[str, float | None]]:
-        """Per student: the score of each graded cell as formgrader shows it (None while a person has to grade it)."""
+        """Per student.
+
+        The score of each graded cell as formgrader shows it (None while a person has to grade it).
+        """
         table: dict[str, dict[str, float | None]] = {}
         for submission in self.gradebook.assignment_submissions(self.assignment.name):
             row = table.setdefault(submission.student_id, {})
             for notebook in submission.notebooks:
                 for grade in notebook.grades:
-                    row[grade.name] = None if grade.needs_manual_grade and grade.manual_score is None else grade.score
+                    row[grade.name] = (
+                        None if grade.needs_manual_grade and grade.manual_score is None else grade.score
+                    )
         return table
 
 
@@ -201,9 +238,17 @@ def _bare(ours: AssignmentNotebook) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def test_outputs(outcome: TestOutcome) -> list[Any]:
-    """A test cell's outputs: the points as the result (what nbgrader reads), then what the student may read."""
-    points = nbformat.v4.new_output("execute_result", {"text/plain": repr(float(outcome.points))}, execution_count=1)
-    return [points, *(nbformat.v4.new_output("display_data", {"text/plain": text}) for text in explanation(outcome))]
+    """A test cell's outputs.
+
+    The points as the result (what nbgrader reads), then what the student may read.
+    """
+    points = nbformat.v4.new_output(
+        "execute_result", {"text/plain": repr(float(outcome.points))}, execution_count=1
+    )
+    return [
+        points,
+        *(nbformat.v4.new_output("display_data", {"text/plain": text}) for text in explanation(outcome)),
+    ]
 
 
 def explanation(outcome: TestOutcome) -> list[str]:
@@ -223,11 +268,15 @@ def run_outputs(run: dict[str, Any]) -> list[Any]:
         if run[name]:
             outputs.append(nbformat.v4.new_output("stream", name=name, text=run[name]))
     for shown in run["outputs"]:
-        metadata = {"image/png": {"alt": shown["alt"]}} if shown["alt"] and "image/png" in shown["data"] else {}
+        metadata = (
+            {"image/png": {"alt": shown["alt"]}} if shown["alt"] and "image/png" in shown["data"] else {}
+        )
         outputs.append(nbformat.v4.new_output("display_data", dict(shown["data"]), metadata=metadata))
     error = run["error"]
     if error is not None:
         where = f" ({error['where']})" if error["where"] else ""
         text = f"{error['type']}{where}: {error['text']}"
-        outputs.append(nbformat.v4.new_output("error", ename=error["type"], evalue=error["text"], traceback=[text]))
+        outputs.append(
+            nbformat.v4.new_output("error", ename=error["type"], evalue=error["text"], traceback=[text])
+        )
     return outputs

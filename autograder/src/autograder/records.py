@@ -17,8 +17,8 @@ SEVERITY = (INTERNAL, UNREADABLE, MEMORY, DIED, TIMEOUT, FAILED, PARTIAL, MANUAL
 class TestOutcome:
     """One graded cell of one hand-in.
 
-    `message` is what the student may read: the visible test's own words, or, when a hidden test failed, only that
-    it did. `note` is for the instructor (why a verdict is internal, what a hidden test said).
+    `message` is what the student may read: the visible test's own words, or, when a hidden test failed, only
+    that it did. `note` is for the instructor (why a verdict is internal, what a hidden test said).
     """
 
     __test__ = False  # not a pytest class
@@ -38,8 +38,9 @@ class TestOutcome:
 class NotebookResult:
     """One graded notebook: its tests, what the rescue repaired, the limits that were hit.
 
-    `cells` holds, for each code cell of the rebuilt notebook that ran, its outputs in nbformat's shape (already reduced to
-    plain data), keyed by the position in the rebuilt notebook.
+    `cells` holds, for each code cell of the rebuilt notebook that ran, its outputs in nbformat's shape
+    (already reduced to plain data), keyed by the position in the rebuilt notebook. `review` says why a person
+    should look at the cells in `review_cells`: the rescue was in doubt there, and points are missing.
     """
 
     notebook: str
@@ -51,6 +52,8 @@ class NotebookResult:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     rebuilt: dict[str, Any] = field(default_factory=dict, repr=False)
+    review: tuple[str, ...] = ()
+    review_cells: tuple[str, ...] = ()
 
     @property
     def points(self) -> float:
@@ -89,6 +92,10 @@ class Result:
         return tuple(r for n in self.notebooks for r in n.repairs)
 
     @property
+    def review(self) -> tuple[str, ...]:
+        return tuple(r for n in self.notebooks for r in n.review)
+
+    @property
     def outcomes(self) -> tuple[TestOutcome, ...]:
         return tuple(o for n in self.notebooks for o in n.outcomes)
 
@@ -105,6 +112,8 @@ class Result:
                     "outcomes": tuple(TestOutcome(**o) for o in n["outcomes"]),
                     "repairs": tuple(n["repairs"]),
                     "limits_hit": tuple(n["limits_hit"]),
+                    "review": tuple(n.get("review", ())),
+                    "review_cells": tuple(n.get("review_cells", ())),
                 }
             )
             for n in data["notebooks"]

@@ -312,7 +312,7 @@ def run_variants(course: Course, names: list[str] | None = None) -> Iterator[tup
                     judge(reference, outcome.points, outcome.max_points, outcome.message, outcome.hidden),
                 )
             for variant in found.variants:
-                outcomes = trial.run(hand_in_answers(source, variant))
+                outcomes = trial.run(hand_in_answers(source, variant), variant.exercise)
                 outcome = outcomes[f"test_{variant.exercise}"]
                 yield (
                     total,
