@@ -27,15 +27,9 @@ FILLERS: dict[int, tuple[int, ...]] = {
     0: (), 1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (5,), 6: (3, 3), 7: (3, 4), 8: (4, 4), 9: (5, 4),
     10: (3, 3, 4), 11: (3, 4, 4), 12: (4, 4, 4),
 }  # fmt: skip
-BEFORE = ("the", "this", "one", "that", "her", "his")  # what may stand before a word that has a synonym
-BEHIND = (
-    "near",
-    "past",
-    "behind",
-    "by",
-    "under",
-    "beside",
-)  # and what behind it: half for the one, half for the other
+# What may stand before a word that has a synonym, and behind it: half for the one, half for the other.
+BEFORE = ("the", "this", "one", "that", "her", "his")
+BEHIND = ("near", "past", "behind", "by", "under", "beside")
 
 
 def falling(items: Iterable[str], offset: float = 1.0) -> dict[str, float]:
@@ -60,16 +54,11 @@ def table(text: str) -> dict[str, str]:
 
 def a_or_an(options: dict[str, float], after: Fragment = NOTHING) -> Fragment:
     """Return "a" or "an", as the sound asks, then one of the words, then what comes after it."""
-    groups = {"an": {}, "a": {}}  # type: dict[str, dict[str, float]]
+    groups: dict[str, dict[str, float]] = {"an": {}, "a": {}}
     for word, weight in options.items():
         groups["an" if word[0] in "aeiou" else "a"][word] = weight
-    return choice(
-        *(
-            (sum(group.values()), seq(article, emit(group), after))
-            for article, group in groups.items()
-            if group
-        )
-    )
+    found = [(article, group) for article, group in groups.items() if group]
+    return choice(*((sum(group.values()), seq(article, emit(group), after)) for article, group in found))
 
 
 @cache
@@ -87,15 +76,11 @@ def _block(size: int) -> Fragment:
     if size == 5:
         when = seq(one_of("last this"), one_of("week month year"))
         return seq("that", emit(_cast(0)), one_of("saw liked moved wanted left"), when)
-    things = [form for thing in words.THINGS.split() for form in (thing, words.plural(thing))]
+    things = emit(" ".join(f"{thing} {words.plural(thing)}" for thing in words.THINGS.split()))
     adjective = NOTHING if size == 3 else one_of(words.THING_ADJECTIVES, 3)
-    return choice(
-        (
-            1,
-            seq(one_of("near behind beside under above"), "the", adjective, emit(dict.fromkeys(things, 1.0))),
-        ),
-        (1, seq(one_of("in near behind below"), "the", adjective, one_of(words.ROOMS, 3))),
-    )
+    by_a_thing = seq(one_of("near behind beside under above"), "the", adjective, things)
+    in_a_room = seq(one_of("in near behind below"), "the", adjective, one_of(words.ROOMS, 3))
+    return choice((1, by_a_thing), (1, in_a_room))
 
 
 def fillers() -> Choice:
