@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,26 @@ def test_outcomes_of_the_real_engine(course: Course, source: SourceNotebook) -> 
 
 
 @pytest.mark.slow
+def test_only_one_test_runs_and_the_environment_comes_back(course: Course) -> None:
+    second = (
+        SOURCE.replace("half", "third")
+        .replace("x / 2", "half(x) * 2 / 3")
+        .replace("# %% setup\nimport math\n", "")
+    )
+    second = second.replace("(4) == 2", "(3) == 1").replace("(-1) == -0.5", "(0) == 0")
+    (course.root / "solutions" / "00_half.py").write_text(SOURCE + second)
+    source = course.source("00_half")
+    before = dict(os.environ)
+    with Trial(course, source) as trial:
+        assert {k: o.points for k, o in trial.run(answers(source), "third").items()} == {"test_third": 2.0}
+        assert {k: o.points for k, o in trial.run({}, "half").items()} == {"test_half": 0.0}
+        assert set(trial.run(answers(source))) == {"test_half", "test_third"}
+    assert dict(os.environ) == before
+
+
+@pytest.mark.slow
 def test_side_by_side_gives_the_same(course: Course, source: SourceNotebook) -> None:
-    codes = [{"half": code} for code, _, _ in ANSWERS.values()] * 2
+    codes = [({"half": code}, "half") for code, _, _ in ANSWERS.values()] * 2
     with Trial(course, source) as trial:
         found = dict(trial.run_many(codes, workers=2))
     assert [found[i]["test_half"].points for i in range(len(codes))] == [2, 0, 0, 2, 0, 0]
