@@ -165,14 +165,10 @@ def _remarks(row: Row) -> Iterable[str]:
     if row.late:
         hours = row.late.total_seconds() / 3600
         yield f"late by {hours:.0f} hours" if hours >= 1.5 else f"late by {hours * 60:.0f} minutes"
-    yield from _shortened(row.repaired, "repairs")
-    yield from _shortened(row.misconceptions, "likely misconceptions")
-
-
-def _shortened(sentences: tuple[str, ...], what: str) -> Iterable[str]:
-    yield from sentences[:SHOWN_REMARKS]
-    if len(sentences) > SHOWN_REMARKS:
-        yield f"and {len(sentences) - SHOWN_REMARKS} more {what}"
+    for sentences in (row.repaired, row.misconceptions):
+        yield from sentences[:SHOWN_REMARKS]
+        if len(sentences) > SHOWN_REMARKS:
+            yield f"and {len(sentences) - SHOWN_REMARKS} more"
 
 
 def run_demo(
