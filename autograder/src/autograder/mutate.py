@@ -62,6 +62,7 @@ _FUNCTIONS = {
     "triu": "tril",
     "append": "remove",
 }
+_SYMMETRIC = {"min", "max", "minimum", "maximum", "isclose", "allclose", "add", "multiply"}
 _AXES = {"dim", "axis"}
 
 
@@ -186,7 +187,7 @@ def _code_key(code: CodeType) -> str:
 def _walk(tree: ast.AST, path: Way = ()) -> Iterator[tuple[Way, ast.AST]]:
     """Every node in the order of the text, with the way to it; the words of messages are left alone."""
     yield path, tree
-    if isinstance(tree, (ast.JoinedStr, ast.Raise)):
+    if isinstance(tree, (ast.JoinedStr, ast.Raise)) or (isinstance(tree, ast.keyword) and tree.arg in _AXES):
         return
     for name, value in ast.iter_fields(tree):
         if isinstance(value, ast.AST):
@@ -324,16 +325,15 @@ def _call(node: ast.Call) -> Iterator[ast.AST]:
                 yield _with(node, args=[*node.args[:index], shifted, *node.args[index + 1 :]])
     elif (
         len(node.args) >= 2
-        and name not in ("min", "max")
+        and name not in _SYMMETRIC
         and not any(isinstance(a, ast.Starred) for a in node.args[:2])
     ):
         yield _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
     for index, keyword in enumerate(node.keywords):
         yield _with(node, keywords=node.keywords[:index] + node.keywords[index + 1 :])
         if keyword.arg in _AXES and isinstance(keyword.value, (ast.Constant, ast.UnaryOp)):
-            for axis in (0, 1, -1):
-                value = ast.Constant(axis) if axis >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(1))
-                changed = ast.keyword(keyword.arg, value)
+            for axis in (0, 1):  # -1 is left out: most often it is the same axis
+                changed = ast.keyword(keyword.arg, ast.Constant(axis))
                 yield _with(node, keywords=[*node.keywords[:index], changed, *node.keywords[index + 1 :]])
     if (
         name in ("abs", "sorted", "reversed", "set", "log", "exp", "sqrt", "tuple", "list")
