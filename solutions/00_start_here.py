@@ -78,7 +78,7 @@ for sentence in village.train[:6]:
 # %% experiment
 prefix = ["the", "cook"]
 truth = dict(zip(village.source.vocabulary, village.source.next_word_distribution(prefix)))
-plots.next_words(truth, top=12, title="After “the cook” a few words are likely, and most are not")
+plots.next_words(truth, top=12, title="After “the cook” no word is certain, but some are far likelier")
 
 # %% [markdown]
 # Was yours among them? Nobody can *know* the next word, not even the program: it draws it by chance. The best anyone can do is

@@ -355,6 +355,10 @@ check.equal(
         ),
     ],
 )
+check.that(
+    all(isinstance(following, Counter) for following in count_ngrams(pets, 2).values()),
+    "The counts after each context must be a Counter: it answers 0 for a word it has not seen, a dict raises an error.",
+)
 ### BEGIN HIDDEN TESTS
 import random
 
@@ -377,7 +381,8 @@ check.equal(count_ngrams([["o"] * 50], 2), table("<s> -> o 1; o -> o 49 </s> 1")
 #
 # The unigram table of the village is simply a list of how often each word occurs. Put the words in order, the most frequent first, and draw count
 # against rank, both on logarithmic scales. In natural languages the points lie close to a line that falls by a factor of ten for every factor of
-# ten: the word at rank $r$ is about $1/r$ as frequent as the first. This is **Zipf's law** (Zipf 1949). The village, though invented, is not far from it.
+# ten: the word at rank $r$ is about $1/r$ as frequent as the first. This is **Zipf's law** (Zipf 1949). The village, though invented, comes
+# near it, except that *the* stands out.
 #
 # Before you run the cell, guess: what share of the text do the rarer half of all words make?
 
@@ -514,7 +519,7 @@ lost = lengths[products.index(0.0)]
 plots.lines(
     lengths,
     {"sum of logarithms": logarithms},
-    title=f"From {lost} words on the product is exactly 0, but its logarithm is not lost",
+    title=f"From {lost} words on the product is 0; the sum of logarithms goes on",
     x_label="words, each with probability 0.01",
     y_label="log-probability (nats)",
     points={"here the product becomes 0": (lost, logarithms[lost - 1])},
@@ -1075,6 +1080,10 @@ check.equal(
         ({("old",): Counter(dog=5, cat=1), ("big",): Counter(dog=1)}, "these are raw counts; count each different word before it once."),
         ({(): Counter(dog=3, cat=1)}, "the context loses only its first word: context[1:]."),
     ],
+)
+check.that(
+    all(isinstance(before, Counter) for before in continuation_counts(old_and_big).values()),
+    "The counts after each context must be a Counter: it answers 0 for a word it has not seen, a dict raises an error.",
 )
 ### BEGIN HIDDEN TESTS
 import random

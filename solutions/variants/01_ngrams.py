@@ -182,7 +182,7 @@ def with_zip(sentences: list[list[str]], n: int) -> dict[tuple[str, ...], Counte
     return counts
 
 
-@right("count_ngrams", why="counts whole windows first, then sorts them into contexts; plain dictionaries")
+@right("count_ngrams", why="counts whole windows first, then sorts them into contexts")
 def windows_first(sentences: list[list[str]], n: int) -> dict[tuple[str, ...], Counter]:
     windows = Counter()
     for sentence in sentences:
@@ -192,7 +192,7 @@ def windows_first(sentences: list[list[str]], n: int) -> dict[tuple[str, ...], C
             context = (*context, word)[1:]
     table = {}
     for window, count in windows.items():
-        table.setdefault(window[:-1], {})[window[-1]] = count
+        table.setdefault(window[:-1], Counter())[window[-1]] = count
     return table
 
 
@@ -356,6 +356,17 @@ def flat(sentences: list[list[str]], n: int) -> dict[tuple[str, ...], Counter]:
         padded = ["<s>"] * (n - 1) + sentence + ["</s>"]
         for i in range(n - 1, len(padded)):
             counts[tuple(padded[i - n + 1 : i + 1])] += 1
+    return counts
+
+
+@wrong("count_ngrams", misconception="Takes a plain dict for a Counter.", hint="must be a Counter")
+def plain_dicts(sentences: list[list[str]], n: int) -> dict[tuple[str, ...], Counter]:
+    counts = {}
+    for sentence in sentences:
+        padded = ["<s>"] * (n - 1) + sentence + ["</s>"]
+        for i in range(n - 1, len(padded)):
+            following = counts.setdefault(tuple(padded[i - n + 1 : i]), {})
+            following[padded[i]] = following.get(padded[i], 0) + 1
     return counts
 
 
@@ -975,13 +986,13 @@ def sets_of_words(counts: dict[tuple[str, ...], Counter]) -> dict[tuple[str, ...
 
 @right(
     "continuation_counts",
-    why="updates each counter with the keys of the old one; plain dictionaries come out",
+    why="updates each counter with the keys of the old one",
 )
 def update_with_keys(counts: dict[tuple[str, ...], Counter]) -> dict[tuple[str, ...], Counter]:
     lower = {}
     for (_, *rest), following in counts.items():
         lower.setdefault(tuple(rest), Counter()).update(following.keys())
-    return {context: dict(counter) for context, counter in lower.items()}
+    return lower
 
 
 @wrong(
@@ -1067,6 +1078,16 @@ def contexts_counted(counts: dict[tuple[str, ...], Counter]) -> dict[tuple[str, 
     lower = {}
     for context, following in counts.items():
         lower.setdefault(context[1:], Counter())[context[0]] += len(following)
+    return lower
+
+
+@wrong("continuation_counts", misconception="Takes a plain dict for a Counter.", hint="must be a Counter")
+def plain_dicts_below(counts: dict[tuple[str, ...], Counter]) -> dict[tuple[str, ...], Counter]:
+    lower = {}
+    for context, following in counts.items():
+        for word in following:
+            table = lower.setdefault(context[1:], {})
+            table[word] = table.get(word, 0) + 1
     return lower
 
 
