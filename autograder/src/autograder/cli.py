@@ -263,6 +263,40 @@ def init_command(
     print(f"  course grade ASSIGNMENT --course-dir {folder}")
 
 
+@app.command("collect")
+def collect_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
+    files: Annotated[list[Path], typer.Argument(help="Archives, folders or single files.")],
+    source: Annotated[
+        str, typer.Option("--from", help="auto, canvas, moodle, gradescope, folder or nbgrader.")
+    ] = "auto",
+    roster: Annotated[Path | None, typer.Option(help="The class list: any platform's CSV.")] = None,
+    course_dir: CourseDir = Path("."),
+    as_json: Json = False,
+) -> None:
+    """Lay a class's hand-ins into submitted/, keep the originals, write a receipt for each file.
+
+    Example: `course collect 01_ngrams submissions.zip --from canvas --roster grades.csv --course-dir ~/lm`
+    """
+    from autograder.collect import collect
+    from autograder.collect_report import print_collection
+    from autograder.course_folder import CourseFolder
+
+    with progress_bar("collecting") as (bar, task):
+        found = collect(
+            CourseFolder(course_dir),
+            assignment,
+            files,
+            source,
+            roster,
+            lambda done: bar.update(task, completed=done),
+        )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_collection(found)
+
+
 @app.command("grade")
 def grade_command(
     assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],

@@ -92,7 +92,7 @@ def read_folder(folder: Path, student: str) -> HandIn:
             elif len(files) >= MAX_FILES:
                 notes.append(f"{shown} was left out: there are more than {MAX_FILES} files")
             else:
-                data = _read_regular(entry.path)
+                data = read_regular(entry.path)
                 if data is None:
                     notes.append(
                         f"{shown} was left out: it could not be read, or is larger than {MAX_FILE_BYTES >> 20} MB"
@@ -136,7 +136,7 @@ def open_archives(files: dict[str, bytes], notes: list[str]) -> None:
             notes.append(f"{path} was opened")
 
 
-def _read_regular(path: str) -> bytes | None:
+def read_regular(path: str) -> bytes | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -170,7 +170,7 @@ def _choose(handin: HandIn, assignment: Assignment, name: str) -> tuple[bytes | 
     The file of the right name wins, unless nothing in it is answered and another file answers more.
     """
     others = {n.name for n in assignment.notebooks} - {name}
-    candidates = [p for p in handin.files if _may_be_notebook(p) and _plain_stem(p) not in others]
+    candidates = [p for p in handin.files if _may_be_notebook(p) and plain_stem(p) not in others]
     if len(others) and len(candidates) > 1:
         candidates = [p for p in candidates if name.lower() in Path(p).stem.lower()] or candidates
     for endings in (BOOKS[:1], BOOKS):
@@ -183,7 +183,7 @@ def _choose(handin: HandIn, assignment: Assignment, name: str) -> tuple[bytes | 
         stem = Path(path).stem.lower()
         return (
             path == exact,
-            _plain_stem(path) == name,
+            plain_stem(path) == name,
             fuzz.partial_ratio(name.lower(), stem),
             len(handin.files[path]),
             path,
@@ -211,7 +211,7 @@ def _may_be_notebook(path: str) -> bool:
     return path.lower().endswith((*BOOKS, *SCRIPTS))
 
 
-def _plain_stem(path: str) -> str:
+def plain_stem(path: str) -> str:
     """The file's name without its endings and what browsers, Colab and LMSs add: `Copy of x (1).ipynb` is x."""
     stem = Path(path).name
     for ending in sorted((*BOOKS, *SCRIPTS), key=len, reverse=True):

@@ -32,6 +32,7 @@ from autograder.course_folder import (
     quiet_nbgrader,
     visible_source,
 )
+from autograder.late import penalty_config
 from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOutcome
 
 
@@ -60,6 +61,7 @@ class Recorder:
         with quiet_nbgrader():
             self.gradebook = Gradebook(folder.db_url, folder.paths.course_id)
         self._sanitize = SanitizeHTML(enabled=True)
+        self._late_config = penalty_config(folder)
 
     def close(self) -> None:
         self.gradebook.close()
@@ -136,7 +138,7 @@ class Recorder:
                     "db_url": self.folder.db_url,
                 }
             }
-            AssignLatePenalties(config=self.folder.config).preprocess(document, resources)
+            AssignLatePenalties(config=self._late_config).preprocess(document, resources)
         self.gradebook.db.expire_all()
 
     @contextlib.contextmanager

@@ -508,7 +508,8 @@ def _unmarked_cells(text: str) -> list[StudentCell]:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return [StudentCell("code", source.strip("\n"), "", "", 0)]
-    lines, cells, start = source.split("\n"), [], 0
+    cells: list[StudentCell] = []
+    lines, start = source.split("\n"), 0
 
     def add(kind: str, found: str) -> None:
         if found.strip():

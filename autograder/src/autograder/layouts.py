@@ -1,0 +1,350 @@
+"""What arrives: the files of a class as Canvas, Moodle, Gradescope, nbgrader or a mail folder give them.
+
+Whose file it is comes from the platform's own prefix, folder or table, never from a name inside a student's archive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autograder.archives import Bounds, Entry, class_entries, is_litter
+from autograder.intake import MAX_FILE_BYTES, read_regular
+from autograder.roster import Identity, valid_id
+
+AUTO, CANVAS, MOODLE, GRADESCOPE, FOLDER, NBGRADER = (
+    "auto",
+    "canvas",
+    "moodle",
+    "gradescope",
+    "folder",
+    "nbgrader",
+)
+SOURCES = (AUTO, CANVAS, MOODLE, GRADESCOPE, FOLDER, NBGRADER)
+CLASS_BOUNDS = Bounds(entries=100_000, file_bytes=MAX_FILE_BYTES, total_bytes=64 << 30)
+
+_CANVAS = re.compile(
+    r"(?P<name>.+?)(?P<late>_late)?_(?P<user>\d+)_(?P<file_id>\d+)_(?P<file>.+)", re.I | re.S
+)
+_CANVAS_TEXT = re.compile(
+    r"(?P<name>.+?)(?P<late>_late)?_(?P<user>\d+)_(?P<file>(text|link|media)\w*\.html?)", re.I
+)
+_MOODLE = re.compile(
+    r"(?P<name>[^_/]*)_(?P<user>\d+)_assignsubmission_(?P<plugin>file|onlinetext)(?:_?/|_)(?P<file>.+)", re.S
+)
+_EXCHANGE = re.compile(
+    r"(?P<id>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^+/]*)(?:\+[^/]*)?/(?P<file>.+)"
+)
+_GRADESCOPE = re.compile(r"(?:[^/]+/)*?(?P<submission>submission_\d+|\d{6,})/(?P<file>.+)")
+_METADATA = re.compile(r"(?:[^/]+/)?submission_metadata\.yml")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One file of one student, still unread. `attempt` groups files that were handed in together; `order` sorts attempts."""
+
+    where: str  # the archive or folder it came in
+    member: str  # its name there
+    identity: Identity | None
+    file: str
+    read: Callable[[], tuple[bytes | None, str]]
+    attempt: str = ""
+    order: int = 0
+    when: datetime | None = None
+    late: bool = False
+    ignored: str = ""
+
+
+def arrivals(
+    paths: Iterable[Path],
+    source: str,
+    assignment: str,
+    named: str = "",
+    notes: list[str] | None = None,
+    own: Path | None = None,
+) -> Iterator[Arrival]:
+    """Every file in the paths, in the layout `source`. `named` is nbgrader's named_regexp, if one is configured.
+
+    `own` is where our own copies lie; they are no hand-ins.
+    """
+    notes = notes if notes is not None else []
+    for path in paths:
+        if path.is_dir():
+            yield from _of_folder(path, source, assignment, named, notes, own)
+        elif path.suffix.lower() == ".zip" and (layout := guess_layout(path, source)) is not None:
+            yield from _of_archive(path, layout, assignment, named, notes)
+        else:
+            yield _single(path.parent.name, path.name, _file_reader(path), named)
+
+
+def guess_layout(path: Path, source: str) -> str | None:
+    """The layout of a zip: the one that is asked for, else what its names tell; None for one student's own zip."""
+    if source in (CANVAS, MOODLE, GRADESCOPE, NBGRADER):
+        return source
+    names = [
+        e.path
+        for _, e in zip(range(200), class_entries(path, CLASS_BOUNDS, []), strict=False)
+        if not is_litter(e.path)
+    ]
+    return _layout_of(names) if source == AUTO else None
+
+
+def _layout_of(names: list[str]) -> str | None:
+    if any(_METADATA.fullmatch(n) for n in names):
+        return GRADESCOPE
+    for layout, pattern in ((MOODLE, _MOODLE), (NBGRADER, _EXCHANGE)):
+        if names and sum(bool(pattern.fullmatch(n)) for n in names) * 2 > len(names):
+            return layout
+    flat = [n.rsplit("/", 1)[-1] for n in names]
+    if names and sum(bool(_CANVAS.fullmatch(n) or _CANVAS_TEXT.fullmatch(n)) for n in flat) * 2 > len(names):
+        return CANVAS
+    return None
+
+
+def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: list[str]) -> Iterator[Arrival]:
+    entries = class_entries(path, CLASS_BOUNDS, notes)
+    if layout == GRADESCOPE:
+        yield from _gradescope(path.name, list(entries))
+        return
+    for entry in entries:
+        if not is_litter(entry.path):
+            yield _arrival(path.name, entry, layout, assignment)
+
+
+def _arrival(where: str, entry: Entry, layout: str, assignment: str) -> Arrival:
+    name = entry.path.replace("\\", "/")
+    if layout == CANVAS:
+        return _canvas(where, name.rsplit("/", 1)[-1], entry)
+    if layout == MOODLE:
+        return _moodle(where, name, entry)
+    return _exchange(where, name, entry, assignment)
+
+
+def _canvas(where: str, name: str, entry: Entry) -> Arrival:
+    found = _CANVAS.fullmatch(name)
+    if found is None:
+        text = _CANVAS_TEXT.fullmatch(name)
+        why = "a text entered in Canvas, not a file" if text else "not named as Canvas names hand-ins"
+        identity = Identity(lms=text["user"], name=text["name"]) if text else None
+        return Arrival(where, entry.path, identity, name, entry.read, ignored=why if text else "")
+    identity = Identity(lms=found["user"], name=found["name"])
+    late, file_id = bool(found["late"]), int(found["file_id"][:18])
+    return Arrival(where, entry.path, identity, found["file"], entry.read, f"{where}", file_id, None, late)
+
+
+def _moodle(where: str, name: str, entry: Entry) -> Arrival:
+    found = next((m for at in _starts(name) if (m := _MOODLE.fullmatch(name[at:]))), None)
+    if found is None:
+        return Arrival(where, entry.path, None, name, entry.read)
+    person = re.sub(r"^Participant ?\d*$", "", found["name"].strip())
+    identity = Identity(lms=found["user"], name=person)
+    ignored = "a text entered in Moodle, not a file" if found["plugin"] == "onlinetext" else ""
+    return Arrival(where, entry.path, identity, found["file"], entry.read, where, 0, None, False, ignored)
+
+
+def _starts(name: str) -> list[int]:
+    """Where a Moodle prefix may begin: at the front, or after the first folder."""
+    slash = name.find("/")
+    return [0] if slash < 0 or "_assignsubmission_" in name[:slash] else [slash + 1, 0]
+
+
+def _exchange(where: str, name: str, entry: Entry, assignment: str) -> Arrival:
+    for at in [0, *(m.end() for m in re.finditer("/", name))]:
+        found = _EXCHANGE.fullmatch(name[at:])
+        if found:
+            when = parse_time(found["when"])
+            ignored = "" if found["assignment"] == assignment else f"for the assignment {found['assignment']}"
+            identity = Identity(id=found["id"])
+            return Arrival(
+                where, entry.path, identity, found["file"], entry.read, found["when"], 0, when, False, ignored
+            )
+    parts = name.split("/")
+    if assignment in parts[1:-1]:
+        at = parts.index(assignment, 1)
+        return Arrival(
+            where, entry.path, Identity(id=parts[at - 1]), "/".join(parts[at + 1 :]), entry.read, where
+        )
+    return Arrival(where, entry.path, None, name, entry.read)
+
+
+def _gradescope(where: str, entries: list[Entry]) -> Iterator[Arrival]:
+    table: dict[str, Any] = {}
+    for entry in entries:
+        if _METADATA.fullmatch(entry.path):
+            data, _ = entry.read()
+            table = _metadata(data or b"")
+    for entry in entries:
+        if is_litter(entry.path) or _METADATA.fullmatch(entry.path):
+            continue
+        found = _GRADESCOPE.fullmatch(entry.path.replace("\\", "/"))
+        about = table.get(found["submission"]) if found else None
+        if found is None or not isinstance(about, dict):
+            yield Arrival(where, entry.path, None, entry.path, entry.read)
+            continue
+        people = about.get(":submitters")
+        when = about.get(":created_at")
+        late = bool(about.get(":late") or about.get(":lateness_in_seconds"))
+        moment = _aware(when) if isinstance(when, datetime) else parse_time(str(when or ""))
+        for person in people if isinstance(people, list) and people else [{}]:
+            person = person if isinstance(person, dict) else {}
+            number = str(person.get(":sid") or person.get(":email") or "")
+            identity = Identity(
+                lms=number, id=str(person.get(":email") or ""), name=str(person.get(":name") or "")
+            )
+            known = identity if number or identity.name else None
+            yield Arrival(
+                where, entry.path, known, found["file"], entry.read, found["submission"], 0, moment, late
+            )
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        table = yaml.load(data.decode("utf-8", "replace"), Loader=loader)  # noqa: S506 (a safe loader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return {str(k): v for k, v in table.items()} if isinstance(table, dict) else {}
+
+
+def _of_folder(
+    path: Path, source: str, assignment: str, named: str, notes: list[str], own: Path | None
+) -> Iterator[Arrival]:
+    """A folder: an unpacked archive, nbgrader's downloaded/ or submitted/, one folder or one file per student."""
+    root = path / assignment / "archive" if (path / assignment / "archive").is_dir() else path
+    files = [p for p in sorted(root.rglob("*")) if not p.is_dir() or p.is_symlink()]
+    files = [p for p in files if own is None or own.resolve() not in p.absolute().parents]
+    relative = {p: p.relative_to(root).as_posix() for p in files}
+    layout = source if source in (CANVAS, MOODLE, GRADESCOPE, NBGRADER) else None
+    if source == AUTO:
+        layout = _layout_of(list(relative.values())[:200])
+    entries = {p: Entry(name, None, _file_reader(p)) for p, name in relative.items() if not is_litter(name)}
+    if layout == GRADESCOPE:
+        yield from _gradescope(root.name, list(entries.values()))
+        return
+    if layout == NBGRADER and any((root / r.split("/")[0] / assignment).is_dir() for r in relative.values()):
+        entries = {p: e for p, e in entries.items() if f"/{assignment}/" in f"/{e.path}"}
+    for file, entry in entries.items():
+        if layout is not None:
+            if (
+                file.suffix.lower() == ".zip"
+                and (inner := guess_layout(file, AUTO)) is not None
+                and "/" not in entry.path
+            ):
+                yield from _of_archive(file, inner, assignment, named, notes)
+            else:
+                yield _arrival(root.name, entry, layout, assignment)
+        elif "/" not in entry.path:
+            if (
+                source == AUTO
+                and file.suffix.lower() == ".zip"
+                and (inner := guess_layout(file, AUTO)) is not None
+            ):
+                yield from _of_archive(file, inner, assignment, named, notes)
+            else:
+                yield _single(root.name, entry.path, entry.read, named)
+        else:
+            parts = entry.path.split("/")
+            inside = parts[2:] if len(parts) > 2 and parts[1] == assignment else parts[1:]
+            identity = Identity(id=parts[0], name=parts[0])
+            when = _stamp(root / parts[0] / "timestamp.txt") or _stamp(
+                root / parts[0] / assignment / "timestamp.txt"
+            )
+            yield Arrival(root.name, entry.path, identity, "/".join(inside), entry.read, parts[0], 0, when)
+
+
+def _single(where: str, name: str, read: Callable[[], tuple[bytes | None, str]], named: str) -> Arrival:
+    """A file by itself: nbgrader's named_regexp tells whose it is; Canvas's or Moodle's prefix; else the name as it stands."""
+    if named:
+        try:
+            found = re.match(named, name)
+        except re.error:
+            found = None
+        groups = found.groupdict() if found else {}
+        if groups.get("student_id"):
+            file = _own_name(name, groups)
+            when = parse_time(groups.get("timestamp") or "")
+            person = " ".join(x for x in (groups.get("first_name"), groups.get("last_name")) if x)
+            identity = Identity(id=groups["student_id"], name=person)
+            return Arrival(where, name, identity, file, read, groups.get("timestamp") or where, 0, when)
+    entry = Entry(name, None, read)
+    for layout in (_moodle, _canvas):
+        arrival = layout(where, name, entry)
+        if arrival.identity is not None:
+            return arrival
+    return Arrival(where, name, Identity(name=name), name, read, where)
+
+
+def _own_name(name: str, groups: dict[str, str | None]) -> str:
+    """The student's own file name: nbgrader's file_id with the ending, or the whole name."""
+    file_id = groups.get("file_id")
+    if not file_id:
+        return name
+    ending = "".join(Path(name).suffixes[-1:])
+    return file_id if file_id.endswith(ending) else f"{file_id}{ending}"
+
+
+def _file_reader(path: Path) -> Callable[[], tuple[bytes | None, str]]:
+    def read() -> tuple[bytes | None, str]:
+        data = read_regular(str(path))
+        why = f"was left out: it is a link or a device, can't be read, or is larger than {MAX_FILE_BYTES >> 20} MB"
+        return data, "" if data is not None else why
+
+    return read
+
+
+def _stamp(path: Path) -> datetime | None:
+    data = read_regular(str(path)) if path.exists() and not path.is_symlink() else None
+    return parse_time(data[:100].decode("utf-8", "replace")) if data else None
+
+
+_FORMATS = (
+    "%Y-%m-%d-%H-%M-%S",
+    "%Y-%m-%d %H:%M:%S.%f %Z",
+    "%Y-%m-%d %H:%M:%S %Z",
+    "%A, %d %B %Y, %I:%M %p",
+    "%A, %d %B %Y, %H:%M",
+    "%A, %B %d, %Y, %I:%M %p",
+    "%d %B %Y, %I:%M %p",
+    "%d/%m/%Y %H:%M",
+)
+
+
+def parse_time(text: str, zone: Any = UTC) -> datetime | None:
+    """The moment that a platform wrote, or None; without a zone it is taken as in `zone`."""
+    text = " ".join(text.replace("\u202f", " ").split())
+    if not text or text == "-":
+        return None
+    try:
+        return _aware(datetime.fromisoformat(re.sub(r" UTC$", "+00:00", text)), zone)
+    except ValueError:
+        pass
+    for form in _FORMATS:
+        try:
+            return _aware(datetime.strptime(text, form), zone)
+        except ValueError:
+            continue
+    return None
+
+
+def _aware(moment: datetime, zone: Any = UTC) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def loose_identity(name: str, roster_ids: Iterable[str], words: Iterable[str]) -> str:
+    """The one student id that stands as a whole word in a file name from which the assignment's words were taken."""
+    text = name.casefold()
+    for word in sorted(words, key=len, reverse=True):
+        text = text.replace(word.casefold(), " ")
+    found = [
+        s
+        for s in roster_ids
+        if valid_id(s) and re.search(rf"(?<![a-z0-9]){re.escape(s.casefold())}(?![a-z0-9])", text)
+    ]
+    longest = [s for s in found if not any(s != o and s.casefold() in o.casefold() for o in found)]
+    return longest[0] if len(longest) == 1 else ""
