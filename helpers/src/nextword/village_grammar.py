@@ -132,22 +132,26 @@ class _Topic:
         self.adjectives = topic.adjectives.split()
         self.places = [place.split(":") for place in topic.places.split()]
         self.frames = {verb: things.split() for verb, things in table(topic.frames).items()}
+        # A thing's turn gives it its favourites. It is settled before the changed words come in, so that
+        # nothing but them is different in another era.
+        self.turns = {thing: turn for turn, thing in enumerate(self._common_to_rare())}
         for word, senses in table(words.CHANGED).items():
             verb, home = senses.split(", ")[ERAS.index(era)].split()
             if home == name:
                 self.frames[verb].insert(0, word)  # first: common enough for its meaning to be learned
-        weights: dict[str, float] = {}
-        for place, things in enumerate(self.frames.values()):
-            for thing, weight in falling(things).items():
-                weights[thing] = weights.get(thing, 0) + weight / (place + 4)
-        self.things = dict(sorted(weights.items(), key=lambda item: -item[1]))  # common to rare
-        # A thing's turn gives it its favourites. Changed words come last, so that no other thing changes.
-        order = sorted(self.things, key=lambda thing: thing in words.CHANGED_WORDS)
-        self.turns = {thing: turn for turn, thing in enumerate(order)}
+                self.turns[word] = len(self.turns)
+        self.things = self._common_to_rare()
         self.tails = choice((60, NOTHING), (25, self.place()), (15, phrases(words.TAILS)))
         self._noun_phrases = {
             (noun, gender): self.noun_phrase(noun, gender) for noun in self.things for gender in GENDERS
         }
+
+    def _common_to_rare(self) -> list[str]:
+        weights: dict[str, float] = {}
+        for place, things in enumerate(self.frames.values()):
+            for thing, weight in falling(things).items():
+                weights[thing] = weights.get(thing, 0) + weight / (place + 4)
+        return sorted(weights, key=lambda thing: -weights[thing])
 
     # what sentences are made of
 
@@ -398,7 +402,7 @@ def grammar(era: str) -> dict[tuple[str, str], Fragment]:
 
 def things(topic: str, era: str) -> list[str]:
     """Return the things of a topic in an era, common to rare, as the word lists write them."""
-    return list(_Topic(topic, era).things)
+    return _Topic(topic, era).things
 
 
 def analogies() -> dict[str, list[tuple[str, str]]]:
