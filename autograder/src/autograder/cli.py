@@ -418,6 +418,77 @@ def report_command(
             print(path)
 
 
+@app.command("export")
+def export_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
+    to: Annotated[str, typer.Option(help="canvas, moodle, csv or json.")] = "csv",
+    template: Annotated[
+        Path | None, typer.Option(help="The platform's own table; its column is filled.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output if none.")] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="Also pack the feedback pages into this zip, to upload whole.")
+    ] = None,
+    course_dir: CourseDir = Path("."),
+) -> None:
+    """Give points and feedback back to the platform. Who waits for a person is left out and named.
+
+    Example: `course export ps1 --to canvas --template grades.csv --out upload.csv --feedback pages.zip`
+    """
+    from autograder.course_folder import CourseFolder
+    from autograder.export import export, write_feedback_zip
+
+    folder = CourseFolder(course_dir)
+    result = export(folder, assignment, to, template)
+    if out is None:
+        sys.stdout.write(result.text)
+    else:
+        with open(out, "w", encoding="utf-8", newline="") as file:
+            file.write(result.text)
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    if result.waiting:
+        print(f"left out, a person has to grade first: {', '.join(result.waiting)}", file=sys.stderr)
+    if feedback is not None:
+        packed = write_feedback_zip(folder, assignment, to, feedback)
+        print(f"{feedback}: pages of {len(packed['students'])} students", file=sys.stderr)
+        if packed["without_place"]:
+            print(f"not from this platform: {', '.join(packed['without_place'])}", file=sys.stderr)
+
+
+@app.command("rescue-bench")
+def rescue_bench_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment; the first if none is named.")] = "",
+    course_dir: CourseDir = Path("."),
+    damages: Annotated[int, typer.Option(min=1, help="How many damaged hand-ins to make.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Which ones.")] = 0,
+    sample: Annotated[int, typer.Option(min=0, help="So many that look equal are graded all the same.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Damage an honest full-mark hand-in in every known way; print whose score survives, by kind of damage.
+
+    Example: `course rescue-bench 01_ngrams --course-dir ~/lm-course --damages 500`
+    """
+    from autograder.course_folder import CourseFolder
+    from autograder.grade_class import grading_for
+    from autograder.rescue_bench import run_bench, table
+
+    folder = CourseFolder(course_dir)
+    name = assignment or next(iter(folder.assignments()), "")
+    grading = grading_for(folder, folder.assignment(name))
+    with progress_bar(f"damaging {name}") as (bar, task):
+        bench = run_bench(
+            grading, damages, seed, sample, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    if as_json:
+        print_json(bench.to_json())
+    else:
+        print_table(*table(bench))
+        for sentence in bench.sentences():
+            print(sentence)
+    fail_if(bench.total.wrong + bench.total.crashed, "damaged hand-in(s) with a wrong score and no flag")
+
+
 @app.command("doctor")
 def doctor_command(as_json: Json = False) -> None:
     """Try to break each promise of the sandbox on this machine, and say which hold.

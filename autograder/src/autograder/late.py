@@ -45,7 +45,7 @@ class LateRule:
 
 def read_rule(path: Path) -> LateRule | None:
     """The [late] table of a course.toml, or None. Raises CourseError for one that says something else."""
-    table = _table(path).get("late")
+    table = course_table(path).get("late")
     if table is None:
         return None
     known = LateRule.__dataclass_fields__
@@ -57,7 +57,8 @@ def read_rule(path: Path) -> LateRule | None:
     return LateRule(**table)
 
 
-def _table(path: Path) -> dict[str, Any]:
+def course_table(path: Path) -> dict[str, Any]:
+    """Everything in a course.toml; nothing if there is none."""
     if not path.exists():
         return {}
     try:
@@ -68,7 +69,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 def due_date(folder: CourseFolder, assignment: str) -> datetime | None:
     """When an assignment is due: course.toml of the course folder, else the gradebook."""
-    for table in _table(folder.root / "course.toml").get("assignment", []):
+    for table in course_table(folder.root / "course.toml").get("assignment", []):
         if table.get("name") == assignment and table.get("due"):
             due = table["due"]
             try:

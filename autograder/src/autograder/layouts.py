@@ -29,7 +29,7 @@ AUTO, CANVAS, MOODLE, GRADESCOPE, FOLDER, NBGRADER = (
 SOURCES = (AUTO, CANVAS, MOODLE, GRADESCOPE, FOLDER, NBGRADER)
 CLASS_BOUNDS = Bounds(entries=100_000, file_bytes=MAX_FILE_BYTES, total_bytes=64 << 30)
 
-_CANVAS = re.compile(
+CANVAS_NAME = re.compile(
     r"(?P<name>.+?)(?P<late>_late)?_(?P<user>\d+)_(?P<file_id>\d+)_(?P<file>.+)", re.I | re.S
 )
 _CANVAS_TEXT = re.compile(
@@ -102,7 +102,9 @@ def _layout_of(names: list[str]) -> str | None:
         if names and sum(bool(pattern.fullmatch(n)) for n in names) * 2 > len(names):
             return layout
     flat = [n.rsplit("/", 1)[-1] for n in names]
-    if names and sum(bool(_CANVAS.fullmatch(n) or _CANVAS_TEXT.fullmatch(n)) for n in flat) * 2 > len(names):
+    if names and sum(bool(CANVAS_NAME.fullmatch(n) or _CANVAS_TEXT.fullmatch(n)) for n in flat) * 2 > len(
+        names
+    ):
         return CANVAS
     return None
 
@@ -127,7 +129,7 @@ def _arrival(where: str, entry: Entry, layout: str, assignment: str) -> Arrival:
 
 
 def _canvas(where: str, name: str, entry: Entry) -> Arrival:
-    found = _CANVAS.fullmatch(name)
+    found = CANVAS_NAME.fullmatch(name)
     if found is None:
         text = _CANVAS_TEXT.fullmatch(name)
         why = "a text entered in Canvas, not a file" if text else "not named as Canvas names hand-ins"

@@ -65,6 +65,19 @@ class Bench:
         rows = [r for r in self.rows if lossy is None or r.lossy == lossy]
         return sum(r.kept for r in rows) / max(1, sum(r.damages for r in rows))
 
+    def sentences(self) -> list[str]:
+        """The result in words, and what went wrong."""
+        words = [
+            f"Where the answer is in the file: {self.share_kept(False):.2%} keep their full score; "
+            f"of all damages, lossy ones too: {self.share_kept(None):.2%}. The rest ask for a person."
+        ]
+        if self.broken_tests:
+            words.append(
+                f"Left out, because the solution itself does not pass: {', '.join(self.broken_tests)}."
+            )
+        words += [f"{r.kind}: {e}" for r in self.rows if r.wrong or r.crashed for e in r.examples]
+        return words
+
     def to_json(self) -> dict[str, Any]:
         return {
             "seed": self.seed,
@@ -74,6 +87,20 @@ class Bench:
             "total": asdict(self.total),
             "kinds": [asdict(r) for r in self.rows],
         }
+
+
+def table(bench: Bench) -> tuple[tuple[str, ...], list[tuple[str, ...]], list[bool]]:
+    """Columns, rows and which of them are good, to print."""
+    columns = ("damage", "", "made", "score kept", "for a person", "wrong, silently", "crashed", "graded")
+    rows = [
+        (
+            r.kind,
+            "lossy" if r.lossy else "",
+            *map(str, (r.damages, r.kept, r.flagged, r.wrong, r.crashed, r.graded)),
+        )
+        for r in [*bench.rows, bench.total]
+    ]
+    return columns, rows, [not (r.wrong or r.crashed) for r in [*bench.rows, bench.total]]
 
 
 # -- an honest hand-in -----------------------------------------------------------------------------------------------------
