@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from autograder.build import Course, open_course
-from autograder.demo import Row, grade_demo, gradebook_table, make_demo
+from autograder.demo import Row, grade_demo, gradebook_table, make_demo, run_demo
 from autograder.errors import CourseError
 from autograder.records import FAILED, TIMEOUT
 from autograder.sample_class import HandIn, make_class
@@ -266,3 +267,26 @@ def test_a_folder_of_somebody_elses_is_left_alone(course: Course, tmp_path: Path
     with pytest.raises(CourseError, match="not empty"):
         make_demo(course, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.slow
+def test_the_whole_demo_prints_the_gradebook_and_names_files_that_are_there(
+    course: Course, tmp_path: Path
+) -> None:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    printed = io.StringIO()
+    moved: list[int] = []
+
+    def bar(title: str) -> Any:
+        return contextlib.nullcontext(lambda done, total, result: moved.append(done))
+
+    run_demo(course, tmp_path / "course", Console(width=200, file=printed), bar)
+    text = printed.getvalue()
+    assert "Amara Okafor" in text
+    assert moved[-1] == 11
+    for name in ("gradebook.db", "submitted", "autograded", "feedback", "reports"):
+        assert str(tmp_path / "course" / name) in text
+        assert (tmp_path / "course" / name).exists()
+    pages = list((tmp_path / "course" / "feedback").glob("*/01_small/*.html"))
+    assert len(pages) == 11

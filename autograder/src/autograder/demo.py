@@ -17,10 +17,12 @@ from rich.text import Text
 from autograder.build import Course, build
 from autograder.course_folder import MANUAL, TEST, CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
+from autograder.feedback import write_feedback
 from autograder.grade_class import Progress, Summary, grade_class
 from autograder.record import Recorder
 from autograder.records import MANUAL as MANUAL_VERDICT
 from autograder.records import PASSED
+from autograder.report import make_report, write_report
 from autograder.sample_class import HandIn, make_class
 from autograder.settings import Limits
 from autograder.setup_folder import init
@@ -193,6 +195,8 @@ def run_demo(
         console.print(legend, style="dim")
         for cell, why in summary.broken_tests.items():
             console.print(f"The course's own solution fails {cell}: {why}", style="red", markup=False)
+        write_feedback(folder, name)
+        write_report(folder, make_report(folder, name))
     console.print()
     for path, what in _written(folder):
         console.print(f"{path}  {what}", markup=False)
@@ -206,8 +210,8 @@ def _written(folder: CourseFolder) -> list[tuple[str, str]]:
         (folder.root / "gradebook.db", "nbgrader's gradebook: open it with nbgrader formgrader"),
         (folder.root / "submitted", "what the class handed in"),
         (folder.root / "autograded", "the same notebooks, rebuilt, run and graded"),
-        (folder.root / "source", "the notebooks with solutions and tests"),
-        (folder.root / "release", "the notebooks that students get"),
+        (folder.root / "feedback", "a page for each student: open one in a browser"),
+        (folder.root / "reports", "how the class did: open the .html"),
     ]
     found = [(shown(path), what) for path, what in files if path.exists()]
     width = max(len(path) for path, _ in found)
