@@ -489,6 +489,39 @@ def rescue_bench_command(
     fail_if(bench.total.wrong + bench.total.crashed, "damaged hand-in(s) with a wrong score and no flag")
 
 
+@app.command("bench")
+def bench_command(
+    sizes: Annotated[str, typer.Option(help="Class sizes, with commas between them.")] = "20,100,300",
+    nbgrader_up_to: Annotated[
+        int, typer.Option(help="Run plain nbgrader (5 s a hand-in) only on classes up to this size.")
+    ] = 100,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the result into this PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Grade one class with nbgrader, with this engine and with neither, and compare time, processor and memory.
+
+    Examples: `course bench`, `course bench --sizes 20 --nbgrader-up-to 20`
+    """
+    from autograder import bench
+
+    wanted = [int(size) for size in sizes.split(",") if size.strip().isdigit() and int(size) > 0]
+    if not wanted:
+        raise CourseError(f"--sizes is {sizes!r}.", "Write numbers with commas between them, such as 20,100.")
+    with progress_bar("measuring") as (bar, task):
+        bar.update(task, total=None)
+        rows = bench.bench(
+            wanted, nbgrader_up_to, lambda way, size: bar.update(task, description=f"{size} hand-ins: {way}")
+        )
+    if plot:
+        bench.plot(rows, plot)
+    if as_json:
+        print_json({"machine": bench.machine(), "rows": bench.as_json(rows)})
+        return
+    print(f"{bench.machine()}\n\n{bench.as_markdown(rows)}\n")
+    for sentence in bench.ratios(rows):
+        print(sentence)
+
+
 @app.command("doctor")
 def doctor_command(as_json: Json = False) -> None:
     """Try to break each promise of the sandbox on this machine, and say which hold.

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ class Assignment:
                 return notebook
         raise KeyError(name)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A hash of everything that decides a grade: cells, tests, points, files."""
         digest = hashlib.sha256()

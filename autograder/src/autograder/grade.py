@@ -1,6 +1,6 @@
 """One hand-in from bytes to a result: rebuild, run, judge, explain.
 
-`grade_handin` is what a worker process calls. It keeps a warm sandbox, and forks a referee for each hand-in:
+`Worker` is what a grading process holds: a warm sandbox. It forks a referee for each hand-in:
 what a test leaves behind in our own process is gone with it, and a fault in it costs one hand-in a verdict
 *internal*, not the run.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import importlib
 import json
@@ -19,12 +20,15 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from autograder.course_folder import LOCKED, MANUAL, SETUP, STUDENT, TEST, Assignment, AssignmentNotebook
 from autograder.diagnosis import Explainer, WrongAnswer
+from autograder.inside.isolation import end_with_parent
 from autograder.intake import HandIn, Rebuilt, concerned, take_notebook
 from autograder.records import (
     DIED,
@@ -61,8 +65,9 @@ class Grading:
     variants: dict[str, tuple[WrongAnswer, ...]] = field(default_factory=dict, repr=False)  # by notebook
     isolation: str = NESTED
 
-    @property
+    @cached_property
     def key(self) -> str:
+        """A hash of all that is in it, and of the versions that grade."""
         digest = hashlib.sha256(self.assignment.version.encode())
         digest.update(
             repr((sorted(dataclasses.asdict(self.limits).items()), sorted(self.variants.items()))).encode()
@@ -99,10 +104,28 @@ def handin_key(grading_key: str, handin: HandIn) -> str:
     return digest.hexdigest()
 
 
-class Worker:
-    """A process's share of the grading.
+@dataclass
+class Running:
+    """A hand-in that is being graded in a forked referee.
 
-    A warm sandbox, and torch and friends imported for the referee too.
+    its process, the pipe of its answer, when to give up.
+    """
+
+    handin: HandIn
+    key: str
+    pid: int
+    pipe: int
+    deadline: float
+    sandbox: Sandbox
+    again: bool = False
+    answer: bytearray = field(default_factory=bytearray)
+
+
+class Worker:
+    """A grading process's means: a warm sandbox, and torch and friends imported for the referee too.
+
+    Each hand-in is graded by a referee forked from here; several may run at a time (`begin`, then `read`
+    until it says that the answer is whole, then `finish`), or one after the other (`grade`).
     """
 
     def __init__(self, grading: Grading) -> None:
@@ -117,53 +140,132 @@ class Worker:
             {k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")}
         )
         os.environ.setdefault("MPLBACKEND", "agg")
-        self.sandbox = Sandbox(grading.limits, grading.modules, grading.hidden, isolation=grading.isolation)
+        self.sandbox = self._new_sandbox()
+        self._retired: list[Sandbox] = []
+        self._users: Counter[int] = Counter()
+        gc.collect()
+        gc.freeze()
+
+    def _new_sandbox(self) -> Sandbox:
+        grading = self.grading
+        return Sandbox(grading.limits, grading.modules, grading.hidden, isolation=grading.isolation)
 
     def grade(self, handin: HandIn) -> Result:
         """The result of one hand-in. Never raises for what is in it."""
-        key = handin_key(self.grading.key, handin)
+        running = self.begin(handin)
+        while True:
+            poller = select.poll()
+            poller.register(running.pipe, select.POLLIN)
+            if poller.poll(max(0.0, running.deadline - time.monotonic()) * 1000) and self.read(running):
+                continue
+            result = self.finish(running)
+            if result is not None:
+                return result
+            running = self.begin(handin, again=True)
+
+    def begin(self, handin: HandIn, again: bool = False) -> Running:
+        """Fork a referee for a hand-in. Raises CourseError when no sandbox can be had."""
         self.sandbox.ensure()
-        answer = _in_child(lambda: self._grade(handin, key), self._patience())
+        key = handin_key(self.grading.key, handin)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(read)
+                end_with_parent()
+                data = json.dumps(self._grade(handin, key)).encode()
+                with os.fdopen(write, "wb") as pipe:
+                    pipe.write(data)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(write)
+        self._users[id(self.sandbox)] += 1
+        return Running(handin, key, pid, read, time.monotonic() + self._patience(), self.sandbox, again)
+
+    def read(self, running: Running) -> bool:
+        """Take what the referee has written; False when that was all."""
+        piece = os.read(running.pipe, 1 << 20)
+        running.answer += piece
+        return bool(piece)
+
+    def finish(self, running: Running) -> Result | None:
+        """The result of a hand-in whose answer is whole, or late.
+
+        None: its sandbox broke under it; begin it again.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGKILL)
+        os.close(running.pipe)
+        os.waitpid(running.pid, 0)
+        sandbox = running.sandbox
+        broken = not sandbox.alive
+        self._users[id(sandbox)] -= 1
+        answer = _plain(running.answer)
+        if (answer is None or answer["lost"]) and sandbox is self.sandbox:
+            self._retire()
+        self._close_unused()
+        if broken and not running.again:
+            return None
         if answer is None:
-            self.sandbox.close()
-            return self._internal(handin, key, "the referee's process ended without an answer")
-        if answer["lost"] or self.sandbox.isolation != NESTED:
-            self.sandbox.close()
+            return self._internal(running, "the referee's process ended without an answer")
         if "fault" in answer:
-            return self._internal(handin, key, answer["fault"])
+            return self._internal(running, answer["fault"])
         return Result.from_json(answer["result"])
 
+    def _retire(self) -> None:
+        """Leave the sandbox to the hand-ins that are in it, and take a new one for the next."""
+        self._retired.append(self.sandbox)
+        self.sandbox = self._new_sandbox()
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        for sandbox in [s for s in self._retired if not self._users[id(s)]]:
+            sandbox.close()
+            self._retired.remove(sandbox)
+
     def _patience(self) -> float:
-        tests = sum(len(n.tests) for n in self.grading.assignment.notebooks)
-        return (
-            60
-            + 2 * len(self.grading.assignment.notebooks) * self.grading.limits.submission_seconds
-            + tests * 2
-        )
+        notebooks = self.grading.assignment.notebooks
+        tests = sum(len(n.tests) for n in notebooks)
+        return 60 + 2 * len(notebooks) * self.grading.limits.submission_seconds + tests * 2
 
     def _grade(self, handin: HandIn, key: str) -> dict[str, Any]:
+        """In the forked referee.
+
+        grade, in the shared sandbox or, where that can't be forked from, in one of its own.
+        """
+        shared = self.sandbox.isolation == NESTED
         try:
-            notebooks = tuple(
-                grade_notebook(self.grading, n, handin, self.sandbox)
-                for n in self.grading.assignment.notebooks
-            )
-            result = Result(handin.student, self.grading.assignment.name, notebooks, key, handin.timestamp)
-            return {"result": result.to_json(), "lost": self.sandbox.lost}
+            with contextlib.nullcontext(self.sandbox) if shared else self._new_sandbox() as sandbox:
+                sandbox.isolation = self.sandbox.isolation
+                if not shared:
+                    sandbox.start()
+                assignment = self.grading.assignment
+                graded = tuple(grade_notebook(self.grading, n, handin, sandbox) for n in assignment.notebooks)
+                result = Result(handin.student, assignment.name, graded, key, handin.timestamp)
+                return {"result": result.to_json(), "lost": shared and sandbox.lost}
         except Exception:
             return {"fault": _fault(), "lost": True}
 
-    def _internal(self, handin: HandIn, key: str, why: str) -> Result:
-        notebooks = []
-        for notebook in self.grading.assignment.notebooks:
-            outcomes = tuple(
-                TestOutcome(t.grade_id, 0.0, t.points, INTERNAL, INTERNAL_MESSAGE, note=why)
-                for t in notebook.tests
-            )
-            notebooks.append(NotebookResult(notebook.name, outcomes, problem=why, status=INTERNAL))
-        return Result(handin.student, self.grading.assignment.name, tuple(notebooks), key, handin.timestamp)
+    def _internal(self, running: Running, why: str) -> Result:
+        return internal_result(self.grading, running.handin, running.key, why)
 
     def close(self) -> None:
-        self.sandbox.close()
+        for sandbox in [*self._retired, self.sandbox]:
+            sandbox.close()
+
+
+def internal_result(grading: Grading, handin: HandIn, key: str, why: str) -> Result:
+    """What a hand-in gets when grading it failed through our fault: no score, and a person is asked."""
+    notebooks = []
+    for notebook in grading.assignment.notebooks:
+        outcomes = tuple(
+            TestOutcome(t.grade_id, 0.0, t.points, INTERNAL, INTERNAL_MESSAGE, note=why)
+            for t in notebook.tests
+        )
+        notebooks.append(NotebookResult(notebook.name, outcomes, problem=why, status=INTERNAL))
+    return Result(handin.student, grading.assignment.name, tuple(notebooks), key, handin.timestamp)
 
 
 def _fault() -> str:
@@ -174,37 +276,9 @@ def _fault() -> str:
     return f"{kind.__name__ if kind else 'Exception'}: {error}{where}"[:1000]
 
 
-def _in_child(work: Any, patience: float) -> dict[str, Any] | None:
-    """Run `work` in a forked process; its JSON answer, or None if none came in time."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.close(read)
-            data = json.dumps(work()).encode()
-            with os.fdopen(write, "wb") as pipe:
-                pipe.write(data)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    chunks, deadline = [], time.monotonic() + patience
-    poller = select.poll()
-    poller.register(read, select.POLLIN)
+def _plain(answer: bytearray) -> dict[str, Any] | None:
     try:
-        while poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            piece = os.read(read, 1 << 20)
-            if not piece:
-                break
-            chunks.append(piece)
-        else:
-            os.kill(pid, signal.SIGKILL)
-    finally:
-        os.close(read)
-        os.waitpid(pid, 0)
-    try:
-        return dict(json.loads(b"".join(chunks)))
+        return dict(json.loads(answer))
     except ValueError:
         return None
 
@@ -212,16 +286,13 @@ def _in_child(work: Any, patience: float) -> dict[str, Any] | None:
 _workers: dict[str, Worker] = {}
 
 
-def grade_handin(grading: Grading, handin: HandIn) -> dict[str, Any]:
-    """What an executor calls in a worker process.
-
-    The result as plain data. Starts the process's warm sandbox on first use.
-    """
+def worker_for(grading: Grading) -> Worker:
+    """This process's worker for a grading; the one for another grading is closed."""
     key = grading.key
     if key not in _workers:
         close_sandboxes()
         _workers[key] = Worker(grading)
-    return _workers[key].grade(handin).to_json()
+    return _workers[key]
 
 
 def close_sandboxes() -> None:
@@ -232,7 +303,7 @@ def close_sandboxes() -> None:
 
 def evaluate(grading: Grading, handin: HandIn) -> Result:
     """Grade one hand-in in this process (no gradebook involved)."""
-    return Result.from_json(grade_handin(grading, handin))
+    return worker_for(grading).grade(handin)
 
 
 def grade_notebook(

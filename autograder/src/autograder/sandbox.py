@@ -280,7 +280,8 @@ class Sandbox:
         out, log = os.pipe()
         bare = self.isolation == NONE
         argv = _bare_command() if bare else command(self.modules, self.hidden)
-        self.group = cgroup.make(self.limits.memory_mb, self.limits.processes)
+        sessions = max(4, os.cpu_count() or 1)  # so many at a time share this warm process, and its group
+        self.group = cgroup.make(self.limits.memory_mb * sessions, self.limits.processes * sessions)
         self._process = subprocess.Popen(
             [*argv, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
