@@ -269,7 +269,7 @@ def test_a_changed_release_is_noticed(course_copy: Any) -> None:
 def test_many_pages_are_written_by_several_processes_with_the_same_result(
     course_copy: Any, written: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feedback, "PARALLEL_FROM", 2)
+    monkeypatch.setattr(feedback, "ALONE_SECONDS", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     seen = []
     write_feedback(course_copy.folder, "small", progress=lambda done, total: seen.append((done, total)))

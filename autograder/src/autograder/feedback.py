@@ -9,7 +9,8 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ LIMITS = {
 }
 MAX_CELLS = 60
 MAX_IMAGES_BYTES = 12 << 20
-PARALLEL_FROM = 60  # fewer pages than this are written sooner than other processes have started
+ALONE_SECONDS = 5.0  # other processes take about as long to start
 
 
 @dataclass(frozen=True)
@@ -181,15 +182,27 @@ def trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
     )
 
 
-def _map(work: Callable[[Page], Path], jobs: list[Page]) -> Any:
-    """Do the jobs, on all cores if there are many."""
+def _map(work: Callable[[Page], Path], jobs: list[Page]) -> Iterator[Path]:
+    """Do the jobs one by one; if that turns out to take long, the rest on all cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(jobs) < PARALLEL_FROM or cores < 2:
-        yield from map(work, jobs)
-        return
+    started = time.monotonic()
+    for done, job in enumerate(jobs):
+        seconds = time.monotonic() - started
+        if (
+            cores > 1
+            and done
+            and seconds > ALONE_SECONDS
+            and seconds / done * (len(jobs) - done) > 3 * ALONE_SECONDS
+        ):
+            yield from _map_in_parallel(work, jobs[done:], min(cores, 8))
+            return
+        yield work(job)
+
+
+def _map_in_parallel(work: Callable[[Page], Path], jobs: list[Page], workers: int) -> Iterator[Path]:
     # Not forked: this process may hold a gradebook's connections and threads.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(cores, 8), mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(work, jobs, chunksize=8)
 
 
