@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def cells(answer: str, test: str, points: float = 2) -> list[tuple[str, str, str, float]]:
     return [
-        ("locked", "imports", "import numpy as np\nimport torch", 0),
+        ("locked", "imports", "import numpy as np\nimport torch\nfrom nextword import check", 0),
         ("solution", "answer", answer, 0),
         ("test", "test_answer", test, points),
     ]
@@ -112,22 +112,19 @@ def step(model, optimizer, x):
     return loss.item()
 """
     test = """
-def ours(model, optimizer, x):
-    optimizer.zero_grad(); loss = model(x).pow(2).mean(); loss.backward(); optimizer.step()
-    return loss.item()
 torch.manual_seed(1)
 model = torch.nn.Linear(2, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 x = torch.randn(4, 2)
-remote = getattr(step, "__nextword_after__", None)
-if remote is not None:
-    loss, states = remote((model, optimizer, x), {})
-    weight, gradient = states[0]["state"]["weight"], states[0]["gradients"]["weight"]
 before = model.weight.detach().clone()
-want = ours(model, optimizer, x)
-if remote is not None:
-    assert abs(loss - want) < 1e-6 and torch.allclose(weight, model.weight) and torch.allclose(gradient, model.weight.grad)
-    assert not torch.allclose(weight, before)
+done = check.after(step, model, optimizer, x)
+loss = model(x).pow(2).mean()
+loss.backward()
+optimizer.step()
+assert abs(done.result - loss.item()) < 1e-6
+assert torch.allclose(done.arguments[0]["state"]["weight"], model.weight)
+assert torch.allclose(done.arguments[0]["gradients"]["weight"], model.weight.grad)
+assert not torch.allclose(model.weight, before)
 """
     outcome = judge(worker, answer, test)
     assert outcome.status == "passed", outcome

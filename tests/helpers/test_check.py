@@ -321,3 +321,27 @@ def test_an_unwritten_exercise_never_passes_for_raising() -> None:
         with pytest.raises(NotImplementedError):
             check.raises(asked, fail, NotImplementedError)
     check.raises(NotImplementedError, fail, NotImplementedError)
+
+
+def test_after_shows_what_a_call_did_to_its_arguments_and_leaves_ours_alone() -> None:
+    import torch
+
+    def step(
+        model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, values: list[int]
+    ) -> float:
+        loss = model(x).sum()
+        loss.backward()
+        optimizer.step()
+        values.append(1)
+        return loss.item()
+
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    weight, values = model.weight.detach().clone(), [0]
+    done = check.after(step, model, optimizer, torch.ones(3, 2), values)
+    assert done.result == pytest.approx(model(torch.ones(3, 2)).sum().item())
+    state = done.arguments[0]
+    assert torch.allclose(state["gradients"]["weight"], torch.full((1, 2), 3.0))
+    assert torch.allclose(state["state"]["weight"], weight - 0.5 * 3.0)
+    assert done.arguments[1] is None and done.arguments[3] == [0, 1]
+    assert torch.equal(model.weight, weight) and model.weight.grad is None and values == [0]

@@ -184,7 +184,7 @@ class Meter:
             self._counted = (
                 False  # then only what was waited for is counted, which leaves out the warm process
             )
-        self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self._before: Any = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._started = time.monotonic()
         self._watch = threading.Thread(target=self._sample, daemon=True)
         self._watch.start()

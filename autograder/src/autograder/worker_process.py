@@ -155,7 +155,7 @@ _shared = WorkerProcess()
 
 
 def grade_in_worker(grading: Grading, handin: HandIn) -> dict[str, Any]:
-    """What an executor calls, here or on a dask worker: grade in the worker process that all threads share."""
+    """What an executor calls, here or on a dask worker: grade in the process that all threads share."""
     return _shared.grade(grading, handin)
 
 

@@ -7,10 +7,12 @@ torch are told apart by name, so that torch is never imported here.
 
 from __future__ import annotations
 
+import copy
 import math
 import numbers
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -89,6 +91,46 @@ def raises(
         ) from other
     else:
         raise AssertionError(f"{called} should raise {exception.__name__}.\n  It returned {_show(value)}")
+
+
+@dataclass(frozen=True)
+class After:
+    """What a call gave, and each positional argument as the call left it (see `state_of`)."""
+
+    result: Any
+    arguments: list[Any]
+
+
+def after(function: Callable[..., Any], *arguments: Any, **settings: Any) -> After:
+    """Call a function on copies of the arguments and look at both, the result and the copies.
+
+    For training steps and the like, which work on what is passed in: a module, an optimizer over its
+    parameters, tensors that require gradients. Copies are made together, so that an optimizer still holds its
+    module. While grading, the call runs in the student's process and the states come back as values.
+    """
+    remote = getattr(function, "__nextword_after__", None)
+    if remote is not None:
+        result, states = remote(arguments, settings)
+        return After(result, states)
+    copies = copy.deepcopy(arguments)
+    return After(function(*copies, **settings), [state_of(argument) for argument in copies])
+
+
+def state_of(argument: Any) -> Any:
+    """What a test may look at in an argument after a call.
+
+    A torch module: {"state": state_dict, "gradients": {name: tensor or None}, "training": bool}. A tensor:
+    {"value": tensor, "gradient": tensor or None}. Functions and optimizers: None. Anything else: itself.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(argument, torch.nn.Module):
+        gradients = {name: parameter.grad for name, parameter in argument.named_parameters()}
+        return {"state": dict(argument.state_dict()), "gradients": gradients, "training": argument.training}
+    if torch is not None and isinstance(argument, torch.Tensor):
+        return {"value": argument.detach(), "gradient": argument.grad}
+    if callable(argument) or (torch is not None and isinstance(argument, torch.optim.Optimizer)):
+        return None
+    return argument
 
 
 def _fail(
