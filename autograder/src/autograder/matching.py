@@ -19,6 +19,7 @@ from autograder.rescue import StudentCell
 ALIKE = 60.0
 BADGE_ID = "view-in-github"
 _LONGEST_COMPARED = 20_000
+_MOST_PROSE = 80  # lines of text that may have been merged into an answer
 _SHORTEST_BLOCK = 30  # a locked text of fewer characters may stand in an answer by chance
 
 
@@ -411,11 +412,25 @@ class _Matcher:
             and not same(student.source, self.ours[ours].released)
         )
 
-    def _cut_merged(self, answers: Iterable[int]) -> None:
-        """Text of our own other cells that was merged into an answer."""
+    def _cut_merged(self, answers: list[int]) -> None:
+        """Text of other cells that was merged into an answer: ours, and the student's own written answers."""
         for ours in answers:
-            if self.ours[ours].kind == "code" and ours in self.placed.answers:
-                self.placed.answers[ours] = self._cut(self.placed.answers[ours], ours)
+            if self.ours[ours].kind != "code" or ours not in self.placed.answers:
+                continue
+            before = self.placed.answers[ours]
+            source = self._cut(before, ours)
+            lost = [o for o in answers if o not in self.placed.answers and self.ours[o].kind != "code"]
+            if names.parse(source) is None and (source != before or lost):
+                self._doubt(self.ours[ours], "the cell was merged with others, and its code is no Python")
+                code, prose = _code_and_prose(source, self.wanted[ours])
+                if code:
+                    source = code
+                    self._note(
+                        f"{self.ours[ours].grade_id}: text had been merged into the answer and was taken out"
+                    )
+                    if len(lost) == 1:
+                        self.placed.answers[lost[0]] = prose
+            self.placed.answers[ours] = source
 
     def _cut(self, source: str, ours: int) -> str:
         cut = source
@@ -729,6 +744,17 @@ def _without_block(source: str, block: str, shortest: int = _SHORTEST_BLOCK) -> 
         if bare[at] == wanted[0] and bare[at : at + len(wanted)] == wanted:
             return "\n".join([*lines[:at], *lines[at + len(wanted) :]]).strip("\n")
     return None
+
+
+def _code_and_prose(source: str, wanted: frozenset[str]) -> tuple[str, str]:
+    """A source as Python that defines what is wanted, and the text after or before it; twice nothing if there is no such cut."""
+    lines = source.split("\n")
+    for count in range(1, min(len(lines), _MOST_PROSE)):
+        for code, prose in ((lines[:-count], lines[-count:]), (lines[count:], lines[:count])):
+            text = "\n".join(code).strip("\n")
+            if names.parse(text) is not None and wanted <= names.bound_names(text):
+                return text, "\n".join(prose).strip("\n")
+    return "", ""
 
 
 def _parted(source: str, order: list[tuple[int, frozenset[str]]]) -> dict[int, str] | None:

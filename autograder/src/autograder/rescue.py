@@ -7,6 +7,7 @@ person when points are lost. Raises Unreadable only when there is nothing that c
 from __future__ import annotations
 
 import ast
+import bisect
 import codecs
 import json
 import re
@@ -18,6 +19,7 @@ MAX_CELLS, MAX_SOURCE = 5000, 2 << 20
 MAX_VALUES = 8_000_000  # more brackets and commas than this would fill the memory
 MAX_BROKEN = 16 << 20  # of a file with broken JSON, so much is searched for cells
 _PIECES_TRIED = 20_000
+_LONGEST_HEAD = 4000  # so far into a cell's object its type may stand
 
 
 class Unreadable(Exception):
@@ -339,6 +341,7 @@ def _searched(text: str, reading: Reading) -> list[StudentCell]:
     cells: list[StudentCell] = []
     damaged = tried = work = position = 0
     budget = 20 * len(text) + (1 << 20)
+    kinds = [match.start() for match in _KIND.finditer(text)]
     while len(cells) < MAX_CELLS and tried < _PIECES_TRIED and work < budget:
         start = _CELL_START.search(text, position)
         if start is None:
@@ -361,7 +364,7 @@ def _searched(text: str, reading: Reading) -> list[StudentCell]:
             position = end
             continue
         if value is None:
-            upto = _next_cell(text, at)
+            upto = _next_cell(text, at, kinds)
             cell = _remains(text[at:upto], len(cells)) if upto - at < 4 * MAX_SOURCE else None
             work += upto - at
             if cell is not None:
@@ -382,19 +385,20 @@ def _searched(text: str, reading: Reading) -> list[StudentCell]:
     return cells
 
 
-def _next_cell(text: str, at: int) -> int:
-    """Where the next cell's object begins, as far as can be seen from the text."""
+def _next_cell(text: str, at: int, kinds: list[int]) -> int:
+    """Where the next cell's object begins, as far as can be seen; `kinds` are the places of all cell types."""
     position = at + 1
     while True:
-        match = _CELL_START.search(text, position)
+        following = bisect.bisect_left(kinds, position)
+        if following == len(kinds):
+            return len(text)
+        match = _CELL_START.search(text, max(position, kinds[following] - _LONGEST_HEAD))
         if match is None:
             return len(text)
-        window = text[match.start() : match.start() + 4000]
-        if _KIND.search(window) and text[max(0, match.start() - 200) : match.start()].rstrip()[-1:] in (
-            ",",
-            "[",
-            "",
-        ):
+        kind = bisect.bisect_left(kinds, match.start())
+        near = kind < len(kinds) and kinds[kind] - match.start() < _LONGEST_HEAD
+        before = text[max(0, match.start() - 200) : match.start()].rstrip()[-1:]
+        if near and before in (",", "[", ""):
             return match.start()
         position = match.end()
 

@@ -180,8 +180,9 @@ class Patient:
         return [i for i, c in enumerate(self.raw["cells"]) if _grade_id(c) in ids]
 
     def locked(self) -> list[int]:
-        ids = {c.grade_id for c in self.notebook.cells if c.takes_answer}
-        return [i for i, c in enumerate(self.raw["cells"]) if _grade_id(c) not in ids]
+        """Where the cells are that are ours and take no answer."""
+        ids = {c.cell_id for c in self.notebook.cells if not c.takes_answer}
+        return [i for i, c in enumerate(self.raw["cells"]) if c.get("id") in ids]
 
     def tests(self) -> list[int]:
         ids = {c.grade_id for c in self.notebook.cells if c.role == TEST}
@@ -947,9 +948,8 @@ def _fate(
         rebuilt = take_notebook(handin, one, notebook)
     except Exception as error:
         return CRASHED, f"{type(error).__name__}: {error}", False
-    if not helper and not rebuilt.problem and _equivalent(notebook, rebuilt):
-        if not sampled:
-            return KEPT, "", False
+    if not helper and not rebuilt.problem and not sampled and _equivalent(notebook, rebuilt):
+        return KEPT, "", False
     status, lost = _graded(grading, one, notebook, handin, rebuilt, known)
     lost -= weak
     written = [
