@@ -121,6 +121,7 @@ def test_release_is_a_valid_ordinary_nbgrader_notebook(release: nbformat.Noteboo
     grading = {i: c.metadata["nbgrader"] for i, c in cells_by_id(release).items() if "nbgrader" in c.metadata}
     kinds = {i: (m.grade, m.solution, m.locked, m.get("points")) for i, m in grading.items()}
     assert kinds == {
+        "install": (False, False, True, None),
         "setup": (False, False, True, None),
         "bits": (False, True, False, None),
         "test_bits": (True, False, True, 2),
@@ -175,7 +176,11 @@ def test_badge_and_accelerator_come_from_course_toml(course: Course) -> None:
         release_notebook(course.source(name), course.notebooks) for name in ("00_bits", "01_bits")
     )
     badge = cells_by_id(first)["view-in-github"]
-    assert [cell.id for cell in first.cells[:3]] == ["prose", "view-in-github", "setup"]
+    assert [cell.id for cell in first.cells[:4]] == ["prose", "view-in-github", "install", "setup"]
+    assert (
+        "git+https://github.com/somebody/bits@main#subdirectory=helpers"
+        in cells_by_id(first)["install"].source
+    )
     assert "github/somebody/bits/blob/main/notebooks/00_bits.ipynb" in badge.source
     assert 'alt="' in badge.source
     assert badge.metadata["id"] == badge.id

@@ -26,6 +26,7 @@ from autograder.source import SourceCell, SourceNotebook, read_source, source_pa
 
 NBGRADER_SCHEMA = 3
 BADGE_ID = "view-in-github"  # the id Colab itself gives its badge, so that it adds no second one
+INSTALL_ID = "install"
 SKIP_TAG = "skip-execution"  # nbclient, and so nbgrader's autograde, leaves such cells out
 ANSWER_STUB = "YOUR ANSWER HERE"  # as nbgrader's ClearSolutions writes it
 
@@ -152,6 +153,7 @@ def instructor_notebook(source: SourceNotebook, settings: NotebookSettings) -> N
         cells.extend(_question_cells(cell) if cell.role == "question" else [_plain_cell(cell)])
     if source.cells[0].markdown:  # the title stands above the badge
         cells[0], cells[1] = cells[1], cells[0]
+    cells.insert(2 if source.cells[0].markdown else 1, _install(settings))
     notebook = new_notebook(cells=cells, metadata=_notebook_metadata(source.name, settings))
     notebook.nbformat_minor = 5
     return notebook
@@ -176,6 +178,20 @@ def _badge(name: str, settings: NotebookSettings) -> NotebookNode:
         '<img src="https://colab.research.google.com/assets/colab-badge.svg" alt="Open in Colab"/></a>'
     )
     return new_markdown_cell(text, id=BADGE_ID, metadata={"id": BADGE_ID, "colab_type": "text"})
+
+
+def _install(settings: NotebookSettings) -> NotebookNode:
+    """On a machine without `nextword`, a fresh Colab above all, fetch it; elsewhere do nothing."""
+    address = f"git+https://github.com/{settings.repository}@{settings.branch}#subdirectory=helpers"
+    text = (
+        "try:\n    import nextword\n"
+        "except ImportError:  # on Colab: fetch the course's package, which leaves Colab's own as they are\n"
+        "    import subprocess, sys\n\n"
+        '    pip = [sys.executable, "-m", "pip", "install", "--quiet"]\n'
+        f'    subprocess.run([*pip, "nextword @ {address}"], check=True)'
+    )
+    metadata = {"nbgrader": _nbgrader(INSTALL_ID, grade=False, solution=False, locked=True, points=None)}
+    return new_code_cell(text, id=INSTALL_ID, metadata=metadata)
 
 
 def _nbgrader(
