@@ -196,7 +196,7 @@ def test_marks_comments_and_penalties_of_people_are_shown(course_copy: Any) -> N
     write_feedback(folder, "small", ["amara"])
     page = page_of(course_copy, "amara").read_text(encoding="utf-8")
     text = words(page)
-    assert "5 of 7 points" in text, "1 + 3 + 1.5 - 0.5"
+    assert "<strong>5 of 7 points</strong>" in page, "1 + 3 + 1.5 - 0.5"
     assert "5.5 − 0.5 = 5" in text
     assert "Graded by a person" in text and "the points were set by a person" in text
     assert "Good, but say &lt;b&gt;true&lt;/b&gt; division." in page and "Too short a name." in text
