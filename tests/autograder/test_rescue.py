@@ -18,7 +18,11 @@ from autograder.rescue_bench import DAMAGES, damaged, run_bench
 
 OURS = notebook(MEAN)
 RIGHT = solved(MEAN)
-WITH_TEXT: Cells = [*MEAN, ("plain", "", "# The end of the code, and then a question", 0), ("manual", "why", "YOUR ANSWER HERE", 3)]
+WITH_TEXT: Cells = [
+    *MEAN,
+    ("plain", "", "# The end of the code, and then a question", 0),
+    ("manual", "why", "YOUR ANSWER HERE", 3),
+]
 LONG_MEAN = """def mean(values):
     ### BEGIN SOLUTION
     total = 0
@@ -118,7 +122,9 @@ def test_a_prose_cell_merged_into_the_answer_is_taken_out() -> None:
         if cell["id"].startswith("plain"):
             cell.update(cell_type="markdown", source=prose)
             cell.pop("outputs"), cell.pop("execution_count")
-    ours = read_notebook(from_dict(json.loads(json.dumps(made))), from_dict(json.loads(json.dumps(made))), "nb")
+    ours = read_notebook(
+        from_dict(json.loads(json.dumps(made))), from_dict(json.loads(json.dumps(made))), "nb"
+    )
     where = at(made, "mean")
     made["cells"][where]["source"] = f"{prose}\n\n{RIGHT['mean']}"
     rebuilt = rebuild(ours, json.dumps(made).encode())
@@ -126,7 +132,9 @@ def test_a_prose_cell_merged_into_the_answer_is_taken_out() -> None:
 
 
 def test_a_renamed_function_is_suggested_and_not_taken() -> None:
-    rebuilt = rebuilt_from(raw({**RIGHT, "mean": "def average(values):\n    return sum(values) / len(values)"}))
+    rebuilt = rebuilt_from(
+        raw({**RIGHT, "mean": "def average(values):\n    return sum(values) / len(values)"})
+    )
     assert "def average" in answers(rebuilt)["mean"]
     assert any("a suggestion only" in r and "average" in r for r in rebuilt.repairs)
     assert list(concerned(OURS, rebuilt)) == ["test_mean"], "a person looks at this test, and at no other"
@@ -187,7 +195,9 @@ def test_tests_points_and_tags_of_the_student_do_not_count() -> None:
         cell["metadata"].get("nbgrader", {})["points"] = 1000
     ours = [c.origin for c in rebuilt_from(made).cells if c.origin]
     assert ours == list(OURS.cells)
-    assert [c.source for c in rebuilt_from(made).cells if c.origin and c.origin.role == "test"] == [t.released for t in OURS.tests]
+    assert [c.source for c in rebuilt_from(made).cells if c.origin and c.origin.role == "test"] == [
+        t.released for t in OURS.tests
+    ]
 
 
 def test_a_written_answer_below_its_cell_is_found() -> None:
@@ -247,7 +257,9 @@ def test_a_web_page_is_read() -> None:
     assert {k: v.strip() for k, v in answers(rebuilt_from(page)).items()} == RIGHT
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\0" * 900, b"[]", b'"x"', b"3", b"%PDF-1.7", b"[" * 200_000, b'{"cells": 3}', b"{}"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\0" * 900, b"[]", b'"x"', b"3", b"%PDF-1.7", b"[" * 200_000, b'{"cells": 3}', b"{}"]
+)
 def test_what_holds_no_cell_is_unreadable_with_a_reason(data: bytes) -> None:
     rebuilt = rebuild(OURS, data)
     assert rebuilt.problem and set(concerned(OURS, rebuilt)) == {"test_mean", "test_scale"}
@@ -291,11 +303,19 @@ json_values = st.recursive(
     max_leaves=12,
 )
 grade_ids = st.sampled_from(["mean", "scale", "test_mean", "test_scale", "imports", "x"])
-sources = st.sampled_from([*RIGHT.values(), "def mean(values):", "    return 1", "x = 1", "<<<<<<< a\n1\n=======\n2\n>>>>>>> b"]) | st.text(max_size=30)
+sources = st.sampled_from(
+    [*RIGHT.values(), "def mean(values):", "    return 1", "x = 1", "<<<<<<< a\n1\n=======\n2\n>>>>>>> b"]
+) | st.text(max_size=30)
 random_cells = st.fixed_dictionaries(
-    {"cell_type": st.sampled_from(["code", "markdown", "raw", "heading"]) | json_values, "source": sources | st.lists(sources, max_size=3) | json_values},
+    {
+        "cell_type": st.sampled_from(["code", "markdown", "raw", "heading"]) | json_values,
+        "source": sources | st.lists(sources, max_size=3) | json_values,
+    },
     optional={
-        "metadata": json_values | st.fixed_dictionaries({"nbgrader": st.fixed_dictionaries({"grade_id": grade_ids | json_values}) | json_values}),
+        "metadata": json_values
+        | st.fixed_dictionaries(
+            {"nbgrader": st.fixed_dictionaries({"grade_id": grade_ids | json_values}) | json_values}
+        ),
         "id": grade_ids | json_values,
         "outputs": json_values,
     },
@@ -335,9 +355,15 @@ def test_every_damage_is_told_from_the_undamaged(seed: int = 5) -> None:
 
 @pytest.mark.slow
 def test_the_benchmark_keeps_scores_and_never_loses_one_silently() -> None:
-    bench = run_bench(grading(LONGER), damages=2 * len(DAMAGES), seed=random.Random(1).randrange(100), sample=6)
-    assert bench.total.wrong == 0 and bench.total.crashed == 0, [r.examples for r in bench.rows if r.wrong or r.crashed]
-    assert bench.share_kept(lossy=False) >= 0.95, [(r.kind, r.examples) for r in bench.rows if r.flagged and not r.lossy]
+    bench = run_bench(
+        grading(LONGER), damages=2 * len(DAMAGES), seed=random.Random(1).randrange(100), sample=6
+    )
+    assert bench.total.wrong == 0 and bench.total.crashed == 0, [
+        r.examples for r in bench.rows if r.wrong or r.crashed
+    ]
+    assert bench.share_kept(lossy=False) >= 0.95, [
+        (r.kind, r.examples) for r in bench.rows if r.flagged and not r.lossy
+    ]
     assert bench.total.graded >= 6
 
 

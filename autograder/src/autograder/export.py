@@ -16,7 +16,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from autograder.collect import Receipt, read_receipts
+from autograder.collect import ALREADY, OLDER, TAKEN, Receipt, read_receipts
 from autograder.course_folder import CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
 from autograder.late import course_table
@@ -303,7 +303,7 @@ def feedback_zip(folder: CourseFolder, assignment: str, target: str) -> tuple[by
         raise CourseError(
             f"There is no feedback for {assignment}.", f"Write it first: course feedback {assignment}"
         )
-    receipts = [r for r in read_receipts(folder, assignment) if r.status == "taken"]
+    receipts = [r for r in read_receipts(folder, assignment) if r.status in (TAKEN, ALREADY, OLDER)]
     out, placed, left = io.BytesIO(), [], []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for student, found in pages.items():
@@ -324,7 +324,9 @@ def _places(student: str, receipts: list[Receipt], target: str) -> str:
     """What stands before a page's name in the zip: the very prefix under which the platform gave the hand-in."""
     if target in (CSV, JSON):
         return f"{student}/"
-    for receipt in sorted(receipts, key=lambda r: (not r.file.endswith(".ipynb"), -r.order)):
+    for receipt in sorted(
+        receipts, key=lambda r: (r.status == OLDER, not r.file.endswith(".ipynb"), -r.order)
+    ):
         name = receipt.member.replace("\\", "/")
         if target == CANVAS:
             found = CANVAS_NAME.fullmatch(name.rsplit("/", 1)[-1])

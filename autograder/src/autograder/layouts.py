@@ -110,11 +110,10 @@ def _layout_of(names: list[str]) -> str | None:
 
 
 def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: list[str]) -> Iterator[Arrival]:
-    entries = class_entries(path, CLASS_BOUNDS, notes)
     if layout == GRADESCOPE:
-        yield from _gradescope(path.name, list(entries))
+        yield from _gradescope(path.name, lambda: class_entries(path, CLASS_BOUNDS, notes))
         return
-    for entry in entries:
+    for entry in class_entries(path, CLASS_BOUNDS, notes):
         if not is_litter(entry.path):
             yield _arrival(path.name, entry, layout, assignment)
 
@@ -175,13 +174,13 @@ def _exchange(where: str, name: str, entry: Entry, assignment: str) -> Arrival:
     return Arrival(where, entry.path, None, name, entry.read)
 
 
-def _gradescope(where: str, entries: list[Entry]) -> Iterator[Arrival]:
+def _gradescope(where: str, entries: Callable[[], Iterable[Entry]]) -> Iterator[Arrival]:
     table: dict[str, Any] = {}
-    for entry in entries:
+    for entry in entries():
         if _METADATA.fullmatch(entry.path):
             data, _ = entry.read()
             table = _metadata(data or b"")
-    for entry in entries:
+    for entry in entries():
         if is_litter(entry.path) or _METADATA.fullmatch(entry.path):
             continue
         found = _GRADESCOPE.fullmatch(entry.path.replace("\\", "/"))
@@ -227,7 +226,7 @@ def _of_folder(
         layout = _layout_of(list(relative.values())[:200])
     entries = {p: Entry(name, None, _file_reader(p)) for p, name in relative.items() if not is_litter(name)}
     if layout == GRADESCOPE:
-        yield from _gradescope(root.name, list(entries.values()))
+        yield from _gradescope(root.name, lambda: entries.values())
         return
     if layout == NBGRADER and any((root / r.split("/")[0] / assignment).is_dir() for r in relative.values()):
         entries = {p: e for p, e in entries.items() if f"/{assignment}/" in f"/{e.path}"}

@@ -1,0 +1,430 @@
+"""Collecting: every platform's layout, every hostile archive; nobody guessed, nothing lost, nothing outside."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from classes import make, notebook_bytes
+from engine import solved
+
+from autograder.archives import Bounds, safe_path, unpack
+from autograder.collect import (
+    ALREADY,
+    IGNORED,
+    OLDER,
+    REFUSED,
+    TAKEN,
+    UNMATCHED,
+    Collection,
+    collect,
+    collected_folder,
+    read_receipts,
+)
+from autograder.course_folder import CourseFolder
+from autograder.errors import CourseError
+from autograder.roster import Identity, Person, Roster, roster_table
+
+BOOK = notebook_bytes(solved())
+OTHER = notebook_bytes({"mean": solved()["mean"]})
+ROSTER = """id,first_name,last_name,email,lms_user_id
+meiling,Mei Ling,Tan,mei@example.org,101
+elif,Elif,Yıldız,elif@example.org,102
+jose,José,García López,jose@example.org,103
+ann1,Ann,Lee,ann1@example.org,
+ann2,Ann,Lee,ann2@example.org,
+"""
+DUE = '\n[[assignment]]\nname = "ps"\ndue = "2027-02-01T12:00:00+00:00"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CourseFolder:
+    made = make(tmp_path / "course")
+    with open(made.root / "course.toml", "a", encoding="utf-8") as file:
+        file.write(DUE)
+    (tmp_path / "roster.csv").write_text(ROSTER, encoding="utf-8")
+    return made
+
+
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    path.write_bytes(zipped(files))
+    return path
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+def run(folder: CourseFolder, tmp_path: Path, *paths: Path, source: str = "auto") -> Collection:
+    return collect(folder, "ps", paths, source, tmp_path / "roster.csv")
+
+
+def handed(folder: CourseFolder, student: str, name: str = "ps.ipynb") -> bytes:
+    return (folder.step("submitted", student, "ps") / name).read_bytes()
+
+
+def stamp(folder: CourseFolder, student: str) -> str:
+    return handed(folder, student, "timestamp.txt").decode().strip()
+
+
+def status(found: Collection) -> dict[str, str]:
+    return {r.student or r.member: r.status for r in found.receipts}
+
+
+def test_canvas(folder: CourseFolder, tmp_path: Path) -> None:
+    path = archive(
+        tmp_path / "submissions.zip",
+        {
+            "tanmeiling_101_9001_ps-2.ipynb": BOOK,
+            "yıldızelif_LATE_102_9002_Copy of ps.ipynb": OTHER,
+            "garcialopezjose_103_9003_text.html": b"<p>hello",
+            "garcialopezjose_103_text.html": b"<p>hello",
+            "strangerjoe_999_9004_ps.ipynb": BOOK,
+        },
+    )
+    found = run(folder, tmp_path, path)
+    assert handed(folder, "meiling") == BOOK and handed(folder, "elif") == OTHER
+    late = {r.student for r in found.receipts if r.late}
+    assert late == {"elif"} and stamp(folder, "elif") == "2027-02-01 12:00:01 UTC", (
+        "late, by the least that late can be"
+    )
+    assert not (folder.step("submitted", "meiling", "ps") / "timestamp.txt").exists(), "no time is made up"
+    assert status(found)["strangerjoe_999_9004_ps.ipynb"] == UNMATCHED
+    assert [r.status for r in found.receipts if r.member.endswith("103_text.html")] == [IGNORED]
+    assert "ann1" in found.missing
+
+
+def test_moodle_with_and_without_folders_and_the_time_from_its_worksheet(
+    folder: CourseFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "roster.csv").write_text(
+        "\ufeffIdentifier,Full name,ID number,Email address,Last modified (submission)\n"
+        'Participant 71,Mei Ling Tan,meiling,mei@example.org,"Monday, 1 February 2027, 1:00 PM"\n'
+        "Participant 72,Elif Yıldız,elif,elif@example.org,-\n",
+        encoding="utf-8",
+    )
+    path = archive(
+        tmp_path / "ps.zip",
+        {
+            "Mei Ling Tan_71_assignsubmission_file_/ps.ipynb": BOOK,
+            "Mei Ling Tan_71_assignsubmission_file_/data/x.csv": b"1,2",
+            "Mei Ling Tan_71_assignsubmission_file_/timestamp.txt": b"1999-01-01 00:00:00 UTC",
+            "Elif Yıldız_72_assignsubmission_file_ps (1).ipynb": OTHER,
+        },
+    )
+    found = run(folder, tmp_path, path)
+    assert handed(folder, "meiling") == BOOK and handed(folder, "meiling", "data/x.csv") == b"1,2"
+    assert handed(folder, "elif") == OTHER
+    assert stamp(folder, "meiling") == "2027-02-01 13:00:00 UTC", (
+        "the platform's time, not the student's file"
+    )
+    assert {r.student for r in found.receipts if r.late and r.status == TAKEN} == {"meiling"}
+
+
+def test_gradescope_with_a_group(folder: CourseFolder, tmp_path: Path) -> None:
+    metadata = (
+        "submission_5:\n  :submitters:\n  - :name: Mei Ling Tan\n    :sid: '101'\n    :email: mei@example.org\n"
+        "  - :name: Elif Yıldız\n    :email: elif@example.org\n  :created_at: 2027-01-31 10:00:00.000000000 Z\n"
+        "submission_6:\n  :submitters:\n  - :name: Nobody Known\n    :email: no@example.org\n"
+    )
+    path = archive(
+        tmp_path / "export.zip",
+        {
+            "assignment_1_export/submission_metadata.yml": metadata.encode(),
+            "assignment_1_export/submission_5/ps.ipynb": BOOK,
+            "assignment_1_export/submission_5/submission_metadata.yml": b"submission_5: {}",
+            "assignment_1_export/submission_6/ps.ipynb": OTHER,
+        },
+    )
+    found = run(folder, tmp_path, path)
+    assert handed(folder, "meiling") == BOOK == handed(folder, "elif")
+    assert stamp(folder, "elif") == "2027-01-31 10:00:00 UTC"
+    assert [r.identity for r in found.of(UNMATCHED)][0].startswith("Nobody Known")
+
+
+def test_nbgraders_exchange_and_tree(folder: CourseFolder, tmp_path: Path) -> None:
+    path = archive(
+        tmp_path / "inbound.zip",
+        {
+            "meiling+ps+2027-01-30 10:00:00 UTC+abc/ps.ipynb": OTHER,
+            "meiling+ps+2027-01-31 10:00:00 UTC+abd/ps.ipynb": BOOK,
+        },
+    )
+    found = run(folder, tmp_path, path)
+    assert handed(folder, "meiling") == BOOK
+    assert sorted(r.status for r in found.receipts) == [OLDER, TAKEN]
+    tree = tmp_path / "tree" / "elif" / "ps"
+    tree.mkdir(parents=True)
+    (tree / "ps.ipynb").write_bytes(OTHER)
+    run(folder, tmp_path, tmp_path / "tree", source="nbgrader")
+    assert handed(folder, "elif") == OTHER
+
+
+def test_a_folder_of_mailed_files(folder: CourseFolder, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    (mail / "jose").mkdir(parents=True)
+    (mail / "jose" / "whatever.ipynb").write_bytes(BOOK)
+    (mail / "ps_elif.ipynb").write_bytes(OTHER)
+    (mail / "homework.ipynb").write_bytes(BOOK)
+    (mail / "meiling.zip").write_bytes(
+        zipped({"work/ps.ipynb": BOOK, "work/elif/ps.ipynb": b"x", "__MACOSX/._ps": b"x"})
+    )
+    found = run(folder, tmp_path, mail, source="folder")
+    assert (
+        handed(folder, "jose") == BOOK
+        and handed(folder, "elif") == OTHER
+        and handed(folder, "meiling") == BOOK
+    )
+    assert [r.file for r in found.of(UNMATCHED)] == ["homework.ipynb"]
+    assert "submitted" not in found.of(UNMATCHED)[0].stored
+
+
+def test_the_latest_in_time_wins_whichever_comes_first(folder: CourseFolder, tmp_path: Path) -> None:
+    late = archive(tmp_path / "b.zip", {"meiling+ps+2027-01-31 10:00:00 UTC/ps.ipynb": BOOK})
+    early = archive(tmp_path / "a.zip", {"meiling+ps+2027-01-30 10:00:00 UTC/ps.ipynb": OTHER})
+    run(folder, tmp_path, late)
+    found = run(folder, tmp_path, early)
+    assert handed(folder, "meiling") == BOOK and not found.written
+    assert [r.status for r in read_receipts(folder, "ps")] == [TAKEN, OLDER]
+
+
+def test_collecting_twice_changes_nothing(folder: CourseFolder, tmp_path: Path) -> None:
+    path = archive(
+        tmp_path / "s.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK, "tanmeiling_101_9002_notes.txt": b"hello"}
+    )
+    run(folder, tmp_path, path)
+    before = {p: p.read_bytes() for p in folder.step("submitted", "meiling", "ps").rglob("*")}
+    found = run(folder, tmp_path, path)
+    assert not found.written and {r.status for r in found.receipts} == {ALREADY}
+    assert {p: p.read_bytes() for p in folder.step("submitted", "meiling", "ps").rglob("*")} == before
+
+
+def test_a_newer_download_replaces_the_older_attempt_as_a_whole(folder: CourseFolder, tmp_path: Path) -> None:
+    run(
+        folder,
+        tmp_path,
+        archive(
+            tmp_path / "1.zip", {"tanmeiling_101_9001_ps.ipynb": OTHER, "tanmeiling_101_9002_old.txt": b"x"}
+        ),
+    )
+    run(folder, tmp_path, archive(tmp_path / "2.zip", {"tanmeiling_101_9007_ps-1.ipynb": BOOK}))
+    assert handed(folder, "meiling") == BOOK
+    assert sorted(p.name for p in folder.step("submitted", "meiling", "ps").iterdir()) == ["ps.ipynb"]
+
+
+def test_originals_are_kept_with_their_hash(folder: CourseFolder, tmp_path: Path) -> None:
+    colab = json.loads(BOOK)
+    colab["cells"][0]["metadata"]["executionInfo"] = {"user": {"displayName": "Mei Ling"}}
+    colab["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"x": {}}}
+    data = json.dumps(colab).encode()
+    path = archive(tmp_path / "s.zip", {"tanmeiling_101_9001_ps.ipynb": data})
+    whole = path.read_bytes()
+    receipt = run(folder, tmp_path, path).receipts[0]
+    original = collected_folder(folder, "ps") / receipt.stored
+    assert path.read_bytes() == whole and original.read_bytes() == data
+    assert receipt.sha256 == hashlib.sha256(data).hexdigest()
+    assert not original.stat().st_mode & stat.S_IWUSR
+    assert b"Mei Ling" not in handed(folder, "meiling") and b"widgets" not in handed(folder, "meiling")
+
+
+def test_what_lay_there_before_is_moved_aside_not_lost(folder: CourseFolder, tmp_path: Path) -> None:
+    target = folder.step("submitted", "meiling", "ps")
+    target.mkdir(parents=True)
+    (target / "ps.ipynb").write_bytes(OTHER)
+    run(folder, tmp_path, archive(tmp_path / "s.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK}))
+    assert handed(folder, "meiling") == BOOK
+    assert [p.read_bytes() for p in collected_folder(folder, "ps").rglob("replaced/*/ps.ipynb")] == [OTHER]
+
+
+def roster(*people: Person) -> Roster:
+    return Roster({p.id: p for p in people}, given=True)
+
+
+def test_nobody_is_guessed() -> None:
+    two = roster(
+        Person("ann1", "Ann", "Lee"),
+        Person("ann2", "Ann", "Lee"),
+        Person("elif", "Elif", "Yıldız", "", frozenset({"102"})),
+    )
+    assert two.find(Identity(name="Lee Ann"))[1] == "several students have this name"
+    assert two.find(Identity(name="yildizelif"))[0] is not None, "accents do not count"
+    assert two.find(Identity(name="Elif Yildis"))[0] is None
+    assert two.nearest(Identity(name="Elif Yildis"))[0] == "elif"
+    assert two.find(Identity(lms="102", name="Lee Ann"))[0] is None, (
+        "the number is one student's, the name another's"
+    )
+    assert two.find(Identity(lms="555", name="Elif Yıldız"))[0] is None, "the same name, another number"
+
+
+def test_rosters_of_all_platforms(tmp_path: Path) -> None:
+    tables = {
+        "canvas.csv": 'Student,ID,SIS User ID,SIS Login ID,Section,ps (7)\n"    Points Possible",,,,,5\n"Tan, Mei Ling",101,S1,meiling,A,\n',
+        "moodle.csv": "Identifier;Full name;Email address\nParticipant 101;Mei Ling Tan;meiling@example.org\n",
+        "gradescope.csv": "First Name,Last Name,SID,Email\nMei Ling,Tan,meiling,m@example.org\n",
+        "nbgrader.csv": "id,first_name,last_name,email\nmeiling,Mei Ling,Tan,m@example.org\n",
+    }
+    for name, text in tables.items():
+        (tmp_path / name).write_text(text, encoding="utf-16" if "moodle" in name else "utf-8")
+        people = roster_table(tmp_path / name)
+        assert [(p.id, p.first, p.last) for p in people] == [("meiling", "Mei Ling", "Tan")], name
+    assert "101" in roster_table(tmp_path / "canvas.csv")[0].lms
+
+
+def link_zip() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        info = zipfile.ZipInfo("ps.ipynb")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        made.writestr(info, "/etc/passwd")
+        made.writestr("other.txt", "x")
+    return out.getvalue()
+
+
+def link_tar() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as made:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+            info = tarfile.TarInfo("ps.ipynb")
+            info.type, info.linkname = kind, "/etc/passwd"
+            made.addfile(info)
+    return out.getvalue()
+
+
+def encrypted_zip() -> bytes:
+    data = bytearray(zipped({"ps.ipynb": BOOK}))
+    for sign, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(sign) + at] |= 1
+    return bytes(data)
+
+
+def deep_zip() -> bytes:
+    data = BOOK
+    for depth in range(8):
+        data = zipped({f"z{depth}.zip" if depth else "ps.ipynb": data})
+    return data
+
+
+HOSTILE = {
+    "path tricks": zipped(
+        {
+            "../../../../slip.txt": b"x",
+            "..\\..\\slip.txt": b"x",
+            "a/../../slip.txt": b"x",
+            "C:\\slip.txt": b"x",
+        }
+    ),
+    "absolute paths": zipped(
+        {"/tmp/slip-of-course-collect.txt": b"x", "//tmp/slip-of-course-collect.txt": b"x"}
+    ),
+    "another student's name": zipped(
+        {"elif/ps/ps.ipynb": BOOK, "yildizelif_102_9999_ps.ipynb": BOOK, "../elif/ps.ipynb": BOOK}
+    ),
+    "links in a zip": link_zip(),
+    "links in a tar": link_tar(),
+    "a bomb by ratio": zipped({"ps.ipynb": b"\0" * (40 << 20)}),
+    "thousands of entries": zipped({f"f{i}.txt": b"" for i in range(12_000)}),
+    "a broken zip": zipped({"ps.ipynb": BOOK})[:-30],
+    "not a zip": b"PK\x03\x04" + os.urandom(300),
+    "encrypted": encrypted_zip(),
+    "archives in archives": deep_zip(),
+    "odd names": zipped(
+        {
+            "\x1b[31m": b"x",
+            "a" * 5000: b"x",
+            "con:?*|": b"x",
+            ".": b"x",
+            "x/": b"",
+            "timestamp.txt": b"1999-01-01 00:00:00 UTC",
+        }
+    ),
+    "a file and a folder of one name": zipped({"a": b"x", "a/b": b"y"}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_archive_harms_nobody(name: str, folder: CourseFolder, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    (mail / "jose.ipynb").write_bytes(BOOK)
+    (mail / "meiling.zip").write_bytes(HOSTILE[name])
+    before = {p for p in tmp_path.rglob("*") if "submitted" not in p.parts and "downloaded" not in p.parts}
+    found = run(folder, tmp_path, mail, source="folder")
+    assert handed(folder, "jose") == BOOK
+    assert {s.name for s in (folder.root / "submitted").iterdir()} <= {"jose", "meiling"}
+    after = {p for p in tmp_path.rglob("*") if "submitted" not in p.parts and "downloaded" not in p.parts}
+    assert (
+        after == before
+        and not list(tmp_path.rglob("slip*"))
+        and not Path("/tmp/slip-of-course-collect.txt").exists()
+    )
+    mine = folder.root / "submitted" / "meiling"
+    for path in mine.rglob("*"):
+        assert not path.is_symlink() and (path.is_dir() or path.stat().st_size < 2 << 20)
+    assert (
+        next(r for r in found.receipts if r.student == "meiling").sha256
+        == hashlib.sha256(HOSTILE[name]).hexdigest()
+    )
+
+
+def test_a_broken_zip_still_gives_what_is_in_it(folder: CourseFolder, tmp_path: Path) -> None:
+    mail = tmp_path / "meiling.zip"
+    mail.write_bytes(HOSTILE["a broken zip"])
+    run(folder, tmp_path, mail, source="folder")
+    assert handed(folder, "meiling") == BOOK
+
+
+def test_a_broken_class_archive_is_said_and_read_as_far_as_it_goes(
+    folder: CourseFolder, tmp_path: Path
+) -> None:
+    path = archive(
+        tmp_path / "s.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK, "yildizelif_102_9002_ps.ipynb": OTHER * 50}
+    )
+    path.write_bytes(path.read_bytes()[:-400])
+    found = run(folder, tmp_path, path, source="canvas")
+    assert handed(folder, "meiling") == BOOK
+    assert any("download it again" in note for note in found.notes)
+
+
+def test_links_and_pipes_in_a_folder_are_refused(folder: CourseFolder, tmp_path: Path) -> None:
+    mail = tmp_path / "mail" / "meiling"
+    mail.mkdir(parents=True)
+    secret = tmp_path / "secret.ipynb"
+    secret.write_bytes(BOOK)
+    (mail / "ps.ipynb").symlink_to(secret)
+    (mail / "folder").symlink_to("/etc")
+    os.mkfifo(mail / "pipe")
+    found = run(folder, tmp_path, tmp_path / "mail", source="folder")
+    assert {r.status for r in found.receipts} == {REFUSED}
+    assert not (folder.root / "submitted").exists()
+
+
+def test_the_unpacked_size_is_counted_not_believed() -> None:
+    found = unpack(
+        zipped({f"{i}.bin": os.urandom(1 << 16) for i in range(20)}), "x.zip", Bounds(total_bytes=1 << 18)
+    )
+    assert found.total <= 1 << 18 and any(
+        "unpacks to more than" in n or "larger than" in n for n in found.notes
+    )
+
+
+@pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "C:/x", "\\x", "", ".", "a/" * 40 + "x"])
+def test_paths_that_lead_out_are_no_paths(path: str) -> None:
+    assert safe_path(path) is None
+
+
+def test_wrong_usage_is_a_sentence(folder: CourseFolder, tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="does not exist"):
+        run(folder, tmp_path, tmp_path / "nothing.zip")
+    with pytest.raises(CourseError, match="not a layout"):
+        run(folder, tmp_path, tmp_path, source="blackboard")
