@@ -235,9 +235,8 @@ def test_a_notebook_made_by_hand_with_plain_cells_and_manual_answers(tmp_path: P
     assert by_name["ann"] == {"test_area": 3, "test_answer": 2, "test_data": 1}
     assert by_name["bob"] == {"test_area": 0, "test_answer": 1, "test_data": 1}
     with Recorder(folder, folder.assignment("ps")) as recorder:
-        assert (
-            recorder.gradebook.find_grade("why", "ps", "ps", "ann").needs_manual_grade is False
-        )  # untouched: no response, 0
+        grade = recorder.gradebook.find_grade("why", "ps", "ps", "ann")
+        assert grade.needs_manual_grade and grade.auto_score is None, "a written answer waits for a person"
     document = nbformat.read(folder.step("autograded", "ann", "ps") / "ps.ipynb", as_version=4)
     assert any("12.56" in str(c.get("outputs")) for c in document.cells)
 
@@ -253,3 +252,12 @@ def test_the_json_summary_and_exit_codes(tmp_path: Path) -> None:
     assert said["students"][0]["points"] == 5 and said["verdicts"] == {"passed": 1}
     bad = subprocess.run([*base, "nope", "--course-dir", str(folder.root)], capture_output=True, text=True)
     assert bad.returncode == 1 and "nope" in bad.stderr and "Traceback" not in bad.stderr
+
+
+def test_a_folder_whose_name_is_a_program_is_refused_and_the_others_are_graded(tmp_path: Path) -> None:
+    folder = make(tmp_path / "course")
+    for name in ("ann", "Zoë O-Brien", "<img src=x onerror=alert(1)>", "a\nb", "q'uote"):
+        put(folder, name, notebook_bytes(solved()))
+    summary = grade_class(folder, "ps")
+    assert sorted(totals(folder)) == ["Zoë O-Brien", "ann"]
+    assert len(summary.refused) == 3

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autograder.course_folder import CourseFolder
-from autograder.grade_class import Journal, Summary, journal_path
+from autograder.grade_class import Summary, journal_path, read_journal
 from autograder.records import INTERNAL, PASSED, UNREADABLE, Result
 
 STYLES = {
@@ -25,9 +25,8 @@ STYLES = {
 
 def latest_results(folder: CourseFolder, assignment: str) -> list[Result]:
     """The last result of every student, from the journal, by name."""
-    journal = Journal(journal_path(folder, assignment))
-    journal.close()
-    return [journal.graded[student] for student in sorted(journal.graded)]
+    graded, _, _ = read_journal(journal_path(folder, assignment))
+    return [graded[student] for student in sorted(graded)]
 
 
 def gradebook_table(results: list[Result]) -> Table:
@@ -75,6 +74,11 @@ def print_summary(folder: CourseFolder, summary: Summary) -> None:
         console.print(
             f"warning: your own solution does not pass {grade_id}: {why}", style="bold yellow", markup=False
         )
+    for name in summary.refused:
+        console.print(
+            f"needs you: the folder {name!r} can't be a student's name and was not graded; rename it",
+            markup=False,
+        )
     for result in results:
         for notebook in result.notebooks:
             if notebook.status == INTERNAL:
@@ -104,6 +108,7 @@ def summary_json(folder: CourseFolder, summary: Summary) -> dict[str, Any]:
         "unchanged": summary.skipped,
         "resumed": summary.resumed,
         "broken_tests": summary.broken_tests,
+        "refused": summary.refused,
         "verdicts": dict(summary.verdicts),
         "students": [
             {

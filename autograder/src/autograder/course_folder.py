@@ -305,7 +305,14 @@ class CourseFolder:
         return Assignment(name, tuple(notebooks), _support_files(release))
 
     def students(self, assignment: str) -> list[str]:
-        """Who handed something in, sorted."""
+        """Who handed something in, sorted; without the names that `unusable_names` lists."""
+        return [name for name in self._handed_in(assignment) if _usable(name)]
+
+    def unusable_names(self, assignment: str) -> list[str]:
+        """Folders whose names can't be student ids: nbgrader's pages would run what stands in them."""
+        return [name for name in self._handed_in(assignment) if not _usable(name)]
+
+    def _handed_in(self, assignment: str) -> list[str]:
         marker = "\0"
         pattern = Path(self.paths.format_path(self.paths.submitted_directory, marker, assignment))
         parts = pattern.parts
@@ -371,6 +378,10 @@ def _generate(root: Path, config: Any, assignment: str) -> None:
                 f"nbgrader can't make the release of {assignment}: {error}",
                 "Check the notebook with: course build --check",
             ) from error
+
+
+def _usable(name: str) -> bool:
+    return name.isprintable() and len(name) <= 200 and not set(name) & set("<>\"'&`\\{}")
 
 
 def _with_driver(url: str) -> str:

@@ -35,13 +35,14 @@ Progress = Callable[[int, int, Result | None], None]
 
 @dataclass
 class Summary:
-    """What a run did. `skipped` had been graded before and had not changed."""
+    """What a run did. `skipped` had been graded and had not changed; `refused` have unusable names."""
 
     assignment: str
     results: list[Result] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)
     broken_tests: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -50,36 +51,15 @@ class Summary:
 
 
 class Journal:
-    """One line per finished hand-in and per recording; synced, so that a line that was written is not
-    lost.
-    """
+    """One line per finished hand-in and per recording; synced, so that a line that was written is not lost."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.graded: dict[str, Result] = {}
-        self.recorded: dict[str, str] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            self._load()
+        self.graded, self.recorded, whole = read_journal(path)
+        if path.exists() and whole < path.stat().st_size:
+            os.truncate(path, whole)  # a line that a killed run had not finished
         self._file = open(path, "ab")  # noqa: SIM115  (open as long as the journal)
-
-    def _load(self) -> None:
-        whole = 0
-        with open(self.path, "rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                whole += len(line)
-                try:
-                    entry = json.loads(line)
-                    if "result" in entry:
-                        self.graded[entry["student"]] = Result.from_json(entry["result"])
-                    else:
-                        self.recorded[entry["student"]] = entry["key"]
-                except (ValueError, KeyError, TypeError):
-                    continue
-        if whole < self.path.stat().st_size:
-            os.truncate(self.path, whole)  # a line that a killed run had not finished
 
     def add_result(self, result: Result) -> None:
         self.graded[result.student] = result
@@ -96,6 +76,29 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+def read_journal(path: Path) -> tuple[dict[str, Result], dict[str, str], int]:
+    """Last results by student, keys of what was recorded, length of the whole lines. Changes nothing."""
+    graded: dict[str, Result] = {}
+    recorded: dict[str, str] = {}
+    whole = 0
+    if not path.exists():
+        return graded, recorded, whole
+    with open(path, "rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            try:
+                entry = json.loads(line)
+                if "result" in entry:
+                    graded[entry["student"]] = Result.from_json(entry["result"])
+                else:
+                    recorded[entry["student"]] = entry["key"]
+            except (ValueError, KeyError, TypeError):
+                continue
+    return graded, recorded, whole
 
 
 def journal_path(folder: CourseFolder, assignment: str) -> Path:
@@ -192,7 +195,7 @@ def grade_class(
             f"Nobody has handed in {assignment_name}.",
             f"Put hand-ins into {folder.step('submitted', 'STUDENT', assignment_name)}.",
         )
-    summary = Summary(assignment_name)
+    summary = Summary(assignment_name, refused=folder.unusable_names(assignment_name))
     journal = Journal(journal_path(folder, assignment_name))
     grading_key = grading.key
     try:

@@ -34,6 +34,7 @@ from autograder.course_folder import (
 )
 from autograder.late import penalty_config
 from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOutcome
+from autograder.safe_markdown import make_harmless
 
 
 class _Save(SaveAutoGrades):
@@ -82,7 +83,9 @@ class Recorder:
         for notebook in result.notebooks:
             ours = self.assignment.notebook(notebook.notebook)
             document = as_document(ours, notebook)
-            documents[notebook.notebook] = self._sanitize.preprocess(document, {})[0]
+            document = self._sanitize.preprocess(document, {})[0]
+            make_harmless(document)
+            documents[notebook.notebook] = document
         self._write(result, documents)
         with quiet_nbgrader():
             late = self._grades(result, documents)
