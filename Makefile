@@ -25,8 +25,8 @@ check: .venv/installed-test ## the developer's quick one: lint, format, types, q
 build: .venv/installed ## make notebooks/ from solutions/
 	@course build
 
-bench: ## measure the grading engine
-	@echo "The benchmark comes with the warm, parallel engine; there is nothing to measure yet."
+bench: .venv/installed ## measure the grading engine beside nbgrader (half an hour)
+	@course bench --plot docs/images/benchmark.png
 
 site: ## build the web site from docs/
 	@echo "The web site comes later; until then read docs/ and README.md."

@@ -85,7 +85,7 @@ if ! "$venv/bin/python" -c 'import torch' 2> /dev/null; then
     fi
 fi
 extras=""
-[ "${1:-}" = test ] && extras="[test]"
+[ "${1:-}" = test ] && extras="[test,browser]"
 pip_install "Installing nextword, autograder${extras:+, the test tools} and what they need." \
     -c constraints.txt -e "helpers[hub,widgets]" -e "autograder$extras" ||
     stop "The packages could not be installed; pip's last lines: $(tail -n 3 "$log")" "All of pip's output: $log."
@@ -97,4 +97,9 @@ if ! command -v bwrap > /dev/null && ! apt_install bubblewrap; then
     else
         echo "Grading needs bubblewrap, which exists for Linux only. Building, testing by hand and the notebooks work here."
     fi
+fi
+
+# The tests of pages look at them in a real browser; without one they say so and are skipped.
+if [ "${1:-}" = test ] && [ "$(uname -s)" = Linux ] && ! command -v chromium > /dev/null && ! apt_install chromium; then
+    echo "Browser tests need Chromium, which could not be installed from here. Run: sudo apt-get install chromium"
 fi
