@@ -208,7 +208,7 @@ def _choose(handin: HandIn, assignment: Assignment, name: str) -> tuple[bytes | 
 
 
 def _may_be_notebook(path: str) -> bool:
-    return path.lower().endswith((*BOOKS, *SCRIPTS))
+    return path.lower().endswith((*BOOKS, *SCRIPTS)) and path not in IGNORED_NAMES
 
 
 def plain_stem(path: str) -> str:
