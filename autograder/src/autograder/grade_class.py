@@ -51,7 +51,7 @@ class Summary:
 
 
 class Journal:
-    """One line per finished hand-in and per recording; synced, so that a line that was written is not lost."""
+    """One line per finished hand-in and per recording; synced, so that no written line is lost."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
