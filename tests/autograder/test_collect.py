@@ -150,7 +150,7 @@ def test_gradescope_with_a_group(folder: CourseFolder, tmp_path: Path) -> None:
     found = run(folder, tmp_path, path)
     assert handed(folder, "meiling") == BOOK == handed(folder, "elif")
     assert stamp(folder, "elif") == "2027-01-31 10:00:00 UTC"
-    assert [r.identity for r in found.of(UNMATCHED)][0].startswith("Nobody Known")
+    assert next(r.identity for r in found.of(UNMATCHED)).startswith("Nobody Known")
 
 
 def test_nbgraders_exchange_and_tree(folder: CourseFolder, tmp_path: Path) -> None:

@@ -42,7 +42,15 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 @pytest.mark.parametrize(
     "name",
-    ["nb (1).ipynb", "Copy of nb.ipynb", "Untitled.ipynb", "work/nb.ipynb", "nb.ipynb.txt", "nb.json", "tan_LATE_1_2_nb-2.ipynb"],
+    [
+        "nb (1).ipynb",
+        "Copy of nb.ipynb",
+        "Untitled.ipynb",
+        "work/nb.ipynb",
+        "nb.ipynb.txt",
+        "nb.json",
+        "tan_LATE_1_2_nb-2.ipynb",
+    ],
 )
 def test_a_notebook_under_another_name_is_taken_and_said(name: str) -> None:
     rebuilt = take({name: FULL, "data.csv": b"1,2"})
@@ -89,7 +97,12 @@ def test_an_empty_folder_is_zero_without_a_question() -> None:
 def test_a_doubt_reaches_the_answers_that_build_on_the_doubtful_one() -> None:
     cells: Cells = [
         *MEAN,
-        ("solution", "spread", "def spread(values):\n    ### BEGIN SOLUTION\n    return max(values) - mean(values)\n    ### END SOLUTION", 0),
+        (
+            "solution",
+            "spread",
+            "def spread(values):\n    ### BEGIN SOLUTION\n    return max(values) - mean(values)\n    ### END SOLUTION",
+            0,
+        ),
         ("test", "test_spread", "assert spread([1, 2, 3]) == 1", 1),
     ]
     ours = notebook(cells)
@@ -145,14 +158,23 @@ def test_limits_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.sampled_from(["nb.ipynb", "nb.py", "x.zip", "nb.json", "a.html", "b.txt"]), st.binary(max_size=200), max_size=4))
+@given(
+    st.dictionaries(
+        st.sampled_from(["nb.ipynb", "nb.py", "x.zip", "nb.json", "a.html", "b.txt"]),
+        st.binary(max_size=200),
+        max_size=4,
+    )
+)
 def test_random_files_always_give_a_row(files: dict[str, bytes]) -> None:
     rebuilt = take(files)
     assert [c.origin for c in rebuilt.cells if c.origin] == list(OURS.cells)
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.binary(max_size=300), st.sampled_from([b"PK\x03\x04", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00", b"Rar!", b""]))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"PK\x03\x04", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00", b"Rar!", b""]),
+)
 def test_random_archives_never_raise(data: bytes, magic: bytes) -> None:
     from autograder.archives import unpack
 

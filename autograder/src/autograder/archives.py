@@ -1,4 +1,6 @@
-"""Archives from outside, read without harm: within bounds, no path leads out, nothing is written and nothing is followed."""
+"""Archives from outside, read without harm: within bounds, no path leads out, nothing is written and
+nothing is followed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".gz", ".bz2", ".xz")
 CANNOT_OPEN = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!": "RAR"}
@@ -39,7 +42,7 @@ class Bounds:
 
 @dataclass
 class Unpacked:
-    """The files of an archive by their safe path, and a sentence for each thing that was left out or mended."""
+    """The files of an archive by their safe path, and a sentence for all that was left out or mended."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -48,7 +51,9 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a large archive, to be read when its turn comes. `read` gives the bytes and a note, never raises."""
+    """One file of a large archive, to be read when its turn comes. `read` gives the bytes and a note, never
+    raises.
+    """
 
     path: str
     modified: datetime | None
@@ -71,7 +76,9 @@ def archive_kind(data: bytes) -> str:
 
 
 def is_archive(path: str, data: bytes) -> bool:
-    """Whether a handed-in file is an archive of files, by its first bytes; documents that are zips inside are not."""
+    """Whether a handed-in file is an archive of files, by its first bytes; documents that are zips inside
+    are not.
+    """
     name = path.lower()
     return bool(archive_kind(data)) and (
         name.endswith((*SUFFIXES, ".7z", ".rar", ".ipynb")) or "." not in name.rsplit("/", 1)[-1]
@@ -116,6 +123,9 @@ def _unpack(data: bytes, name: str, inside: str, bounds: Bounds, depth: int, fou
     kind = archive_kind(data)
     if kind in CANNOT_OPEN.values():
         found.notes.append(f"{name} is a {kind} archive, which can't be opened here: ask for a zip")
+        return
+    if not kind:
+        found.notes.append(f"{name} is not an archive")
         return
     reader = _zip_files if kind == "zip" else _tar_files
     for path, content in reader(data, name, kind, bounds, found):
@@ -216,7 +226,7 @@ def zip_name(info: zipfile.ZipInfo) -> str:
 def read_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, bounds: Bounds, room: int
 ) -> tuple[bytes | None, str]:
-    """The bytes of one member, and what to say about it. Counts what comes out, whatever the headers claim."""
+    """The bytes of one member, and what to say about it. Counts what comes out, whatever headers claim."""
     if info.flag_bits & 0x1:
         return None, "was left out: it is locked with a password"
     mode = info.external_attr >> 16
@@ -327,7 +337,8 @@ def _tar_files(
                 stream = archive.extractfile(member) if member.size <= bounds.file_bytes else None
                 if stream is None:
                     found.notes.append(
-                        f"{_shown(member.name)} in {name} was left out: it is larger than {bounds.file_bytes >> 20} MB"
+                        f"{_shown(member.name)} in {name} was left out: it is larger than "
+                        f"{bounds.file_bytes >> 20} MB"
                     )
                     continue
                 yield member.name, stream.read(bounds.file_bytes)
@@ -337,19 +348,16 @@ def _tar_files(
 
 def _decompressed(data: bytes, kind: str, bounds: Bounds) -> tuple[bytes | None, str]:
     file = io.BytesIO(data)
-    opened: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
-    if kind == "gzip":
-        opened = gzip.GzipFile(fileobj=file)
-    else:
-        opened = bz2.BZ2File(file) if kind == "bz2" else lzma.LZMAFile(file)
+    openers: dict[str, Callable[[io.BytesIO], Any]] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     out = bytearray()
     try:
-        while piece := opened.read(_CHUNK):
-            out += piece
-            if len(out) > bounds.total_bytes:
-                return None, f"was left out: it unpacks to more than {bounds.total_bytes >> 20} MB"
-            if len(out) > _FREE_OUTPUT and len(out) > bounds.ratio * len(data):
-                return None, f"was left out: it unpacks to more than {bounds.ratio} times its size"
+        with openers[kind](file) as stream:
+            while piece := stream.read(_CHUNK):
+                out += piece
+                if len(out) > bounds.total_bytes:
+                    return None, f"was left out: it unpacks to more than {bounds.total_bytes >> 20} MB"
+                if len(out) > _FREE_OUTPUT and len(out) > bounds.ratio * len(data):
+                    return None, f"was left out: it unpacks to more than {bounds.ratio} times its size"
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError):
         return (
             (bytes(out), "is damaged; it was read as far as it goes")
@@ -360,7 +368,9 @@ def _decompressed(data: bytes, kind: str, bounds: Bounds) -> tuple[bytes | None,
 
 
 def class_entries(path: Path, bounds: Bounds, notes: list[str]) -> Iterator[Entry]:
-    """The files of a whole class's archive, one at a time: only one is in memory. `notes` tells what was wrong with the archive."""
+    """The files of a whole class's archive, one at a time: only one is in memory. `notes` tells what was
+    wrong with the archive.
+    """
     archive = _open_zip(str(path))
     if archive is None:
         if path.stat().st_size > 2 << 30:
@@ -371,7 +381,8 @@ def class_entries(path: Path, bounds: Bounds, notes: list[str]) -> Iterator[Entr
             notes.append(f"{path.name} is not a zip; download it again")
             return
         notes.append(
-            f"{path.name} is broken; some hand-ins may be missing or cut off: download it again and collect once more"
+            f"{path.name} is broken; some hand-ins may be missing or cut off: download it "
+            "again and collect once more"
         )
         for name, content in _salvaged(data, Bounds(entries=bounds.entries, total_bytes=8 << 30)):
             yield Entry(name, None, _given(content))

@@ -1,7 +1,9 @@
-"""`course collect`: what a platform gives becomes submitted/STUDENT/ASSIGNMENT; the originals are kept, each with a receipt.
+"""`course collect`: what a platform gives becomes submitted/STUDENT/ASSIGNMENT; the originals are kept,
+each with a receipt.
 
-Everything is under downloaded/ASSIGNMENT/collected: originals/ (as they came), unmatched/ (nobody's yet), receipts.jsonl (one line per file).
-The latest attempt in time is laid down; an older one never replaces a newer one, whichever is collected first.
+Everything is under downloaded/ASSIGNMENT/collected: originals/ (as they came), unmatched/ (nobody's yet),
+receipts.jsonl (one line per file). The latest attempt in time is laid down; an older one never replaces a
+newer one, whichever is collected first.
 """
 
 from __future__ import annotations
@@ -114,7 +116,9 @@ def collect(
     roster_path: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Collection:
-    """Collect a class. Raises CourseError for a wrong layout's name, a missing file or an unknown assignment."""
+    """Collect a class. Raises CourseError for a wrong layout's name, a missing file or an unknown
+    assignment.
+    """
     if source not in SOURCES:
         raise CourseError(f"{source} is not a layout.", f"Known: {', '.join(SOURCES)}.")
     paths = [Path(p) for p in paths]
@@ -350,7 +354,9 @@ class _Collector:
         files[receipt.file] = data
 
     def _canonical(self, files: dict[str, bytes], attempt: _Attempt) -> dict[str, bytes]:
-        """A notebook under a mangled name gets its own back, where there is no doubt which it is; personal data go."""
+        """A notebook under a mangled name gets its own back, where there is no doubt which it is; personal
+        data go.
+        """
         named = dict(files)
         books = [p for p in named if p.lower().endswith(BOOKS[0])]
         for notebook in self.assignment.notebooks:
@@ -454,7 +460,9 @@ def read_receipts(folder: CourseFolder, assignment: str) -> list[Receipt]:
 
 
 def without_personal_data(data: bytes) -> bytes:
-    """The notebook without Colab's executionInfo (a name and a number) and widgets without state; else as it is."""
+    """The notebook without Colab's executionInfo (a name and a number) and widgets without state; else as it
+    is.
+    """
     if b"executionInfo" not in data and b'"widgets"' not in data:
         return data
     try:

@@ -46,7 +46,8 @@ def print_collection(found: Collection) -> None:
     n_late = len({r.student for r in found.receipts if r.late and r.status in (TAKEN, ALREADY)})
     students = len({r.student for r in found.receipts if r.status in (TAKEN, ALREADY)})
     console.print(
-        f"{len(found.receipts)} files of {students} students, {n_late} late; {len(found.written)} hand-ins written; "
+        f"{len(found.receipts)} files of {students} students, {n_late} late; "
+        f"{len(found.written)} hand-ins written; "
         f"{len(found.of(UNMATCHED))} unmatched, {len(found.of(REFUSED))} refused"
     )
 
@@ -54,4 +55,7 @@ def print_collection(found: Collection) -> None:
 def _unmatched(receipt: Receipt) -> str:
     near = f"; nearest: {', '.join(receipt.nearest)}" if receipt.nearest else ""
     why = "; ".join(receipt.notes)
-    return f"unmatched: {receipt.member} ({why}{near}). Kept as {receipt.stored}; name the student with --roster."
+    return (
+        f"unmatched: {receipt.member} ({why}{near}). Kept as {receipt.stored}; name the "
+        "student with --roster."
+    )

@@ -1,7 +1,9 @@
-"""`course export`: points in the table that the platform takes back, and feedback pages in one zip that it takes whole.
+"""`course export`: points in the table that the platform takes back, and feedback pages in one zip that it
+takes whole.
 
-Canvas and Moodle: the platform's own CSV is the template; one column is filled, everything else stays as it was. Nothing is
-written for a student whose work still waits for a person: the cell keeps what it had, and the names are listed.
+Canvas and Moodle: the platform's own CSV is the template; one column is filled, everything else stays as it
+was. Nothing is written for a student whose work still waits for a person: the cell keeps what it had, and
+the names are listed.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class Export:
 
 
 def marks(folder: CourseFolder, assignment: str) -> list[Mark]:
-    """Everybody's points, late penalties taken off, as formgrader shows them. Raises CourseError for an unknown assignment."""
+    """Everybody's points, late penalties taken off, as formgrader shows them. Raises CourseError for an
+    unknown assignment.
+    """
     from nbgrader.api import Gradebook, MissingEntry
 
     found = []
@@ -211,7 +215,7 @@ def _filled(folder: CourseFolder, assignment: str, target: str, template: Path, 
             continue
         row[column] = number(mark.points)
         result.filled.append(mark.student)
-    absent = sorted(set(m.student for m in found if not m.missing and not m.waits) - set(result.filled))
+    absent = sorted({m.student for m in found if not m.missing and not m.waits} - set(result.filled))
     result.notes += [f"{student}: graded, but not in {template.name}" for student in absent]
     out = io.StringIO(newline="")
     csv.writer(
@@ -289,7 +293,8 @@ def _add_numbers(roster: Roster, receipts: list[Receipt]) -> None:
 
 
 def feedback_zip(folder: CourseFolder, assignment: str, target: str) -> tuple[bytes, list[str], list[str]]:
-    """One zip of feedback pages in the platform's layout; who is in it, and who has a page but no place on the platform.
+    """One zip of feedback pages in the platform's layout; who is in it, and who has a page but no place on
+    the platform.
 
     The same pages give the same bytes. Raises CourseError when there are no pages yet.
     """
@@ -321,7 +326,9 @@ def feedback_zip(folder: CourseFolder, assignment: str, target: str) -> tuple[by
 
 
 def _places(student: str, receipts: list[Receipt], target: str) -> str:
-    """What stands before a page's name in the zip: the very prefix under which the platform gave the hand-in."""
+    """What stands before a page's name in the zip: the very prefix under which the platform gave the
+    hand-in.
+    """
     if target in (CSV, JSON):
         return f"{student}/"
     for receipt in sorted(

@@ -1,8 +1,9 @@
 """What a student handed in, read as hostile bytes and put into our own notebook.
 
-Nothing is run and nothing is trusted here. The notebook that will be graded is built from the release: its cells, metadata,
-tests and points; only the sources of answer cells, and cells that the student added, come from the hand-in. So deleted tests,
-forged points, duplicated ids and lost metadata end here. Every step of the rescue is written down.
+Nothing is run and nothing is trusted here. The notebook that will be graded is built from the release: its
+cells, metadata, tests and points; only the sources of answer cells, and cells that the student added, come
+from the hand-in. So deleted tests, forged points, duplicated ids and lost metadata end here. Every step of
+the rescue is written down.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SCRIPTS = (".py", ".ipynb.html", ".html", ".htm", ".txt")
 
 @dataclass(frozen=True)
 class HandIn:
-    """The files of one student for one assignment, by their path inside the hand-in; and what was left out."""
+    """The files of one student for one assignment, by their path in the hand-in; and what was left out."""
 
     student: str
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -40,7 +41,9 @@ class HandIn:
 
 @dataclass
 class RebuiltCell:
-    """A cell of the notebook that is graded: one of ours (`origin`), or one that the student added (`origin` None)."""
+    """A cell of the notebook that is graded: one of ours (`origin`), or one that the student added (`origin`
+    None).
+    """
 
     kind: str
     source: str
@@ -95,7 +98,8 @@ def read_folder(folder: Path, student: str) -> HandIn:
                 data = read_regular(entry.path)
                 if data is None:
                     notes.append(
-                        f"{shown} was left out: it could not be read, or is larger than {MAX_FILE_BYTES >> 20} MB"
+                        f"{shown} was left out: it could not be read, or is larger than "
+                        f"{MAX_FILE_BYTES >> 20} MB"
                     )
                 elif total + len(data) > MAX_TOTAL_BYTES:
                     notes.append(
@@ -212,7 +216,7 @@ def _may_be_notebook(path: str) -> bool:
 
 
 def plain_stem(path: str) -> str:
-    """The file's name without its endings and what browsers, Colab and LMSs add: `Copy of x (1).ipynb` is x."""
+    """The name without endings and what browsers, Colab and LMSs add: `Copy of x (1).ipynb` is x."""
     stem = Path(path).name
     for ending in sorted((*BOOKS, *SCRIPTS), key=len, reverse=True):
         if stem.lower().endswith(ending):
@@ -278,7 +282,9 @@ def rebuild(notebook: AssignmentNotebook, data: bytes) -> Rebuilt:
 
 
 def _merge_sides(notebook: AssignmentNotebook, placed: Placed, other: Placed) -> list[Doubt]:
-    """Both sides of a merge conflict: an answer that only one side has is taken; where both differ, the first, and a doubt."""
+    """Both sides of a merge conflict: an answer that only one side has is taken; where both differ, the
+    first, and a doubt.
+    """
     doubts = []
     for index, cell in enumerate(notebook.cells):
         if not cell.takes_answer:
@@ -309,7 +315,9 @@ def _merge_sides(notebook: AssignmentNotebook, placed: Placed, other: Placed) ->
 
 
 def concerned(notebook: AssignmentNotebook, rebuilt: Rebuilt) -> dict[str, list[str]]:
-    """For each graded cell the doubts that can have cost it points: those on its own answer and on answers that it leads to."""
+    """For each graded cell the doubts that can have cost it points: those on its own answer and on answers
+    that it leads to.
+    """
     found: dict[str, list[str]] = {}
     for doubt in rebuilt.doubts:
         for grade_id in _reached(notebook, rebuilt, doubt.grade_id):

@@ -1,6 +1,7 @@
 """What arrives: the files of a class as Canvas, Moodle, Gradescope, nbgrader or a mail folder give them.
 
-Whose file it is comes from the platform's own prefix, folder or table, never from a name inside a student's archive.
+Whose file it is comes from the platform's own prefix, folder or table, never from a name inside a student's
+archive.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _MOODLE = re.compile(
     r"(?P<name>[^_/]*)_(?P<user>\d+)_assignsubmission_(?P<plugin>file|onlinetext)(?:_?/|_)(?P<file>.+)", re.S
 )
 _EXCHANGE = re.compile(
-    r"(?P<id>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^+/]*)(?:\+[^/]*)?/(?P<file>.+)"
+    r"(?P<id>[^+/]+)\+(?P<assignment>[^+/]+)\+"
+    r"(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^+/]*)(?:\+[^/]*)?/(?P<file>.+)"
 )
 _GRADESCOPE = re.compile(r"(?:[^/]+/)*?(?P<submission>submission_\d+|\d{6,})/(?P<file>.+)")
 _METADATA = re.compile(r"(?:[^/]+/)?submission_metadata\.yml")
@@ -47,7 +49,9 @@ _METADATA = re.compile(r"(?:[^/]+/)?submission_metadata\.yml")
 
 @dataclass(frozen=True)
 class Arrival:
-    """One file of one student, still unread. `attempt` groups files that were handed in together; `order` sorts attempts."""
+    """One file of one student, still unread. `attempt` groups files that were handed in together; `order`
+    sorts attempts.
+    """
 
     where: str  # the archive or folder it came in
     member: str  # its name there
@@ -69,7 +73,8 @@ def arrivals(
     notes: list[str] | None = None,
     own: Path | None = None,
 ) -> Iterator[Arrival]:
-    """Every file in the paths, in the layout `source`. `named` is nbgrader's named_regexp, if one is configured.
+    """Every file in the paths, in the layout `source`. `named` is nbgrader's named_regexp, if one is
+    configured.
 
     `own` is where our own copies lie; they are no hand-ins.
     """
@@ -84,7 +89,9 @@ def arrivals(
 
 
 def guess_layout(path: Path, source: str) -> str | None:
-    """The layout of a zip: the one that is asked for, else what its names tell; None for one student's own zip."""
+    """The layout of a zip: the one that is asked for, else what its names tell; None for one student's own
+    zip.
+    """
     if source in (CANVAS, MOODLE, GRADESCOPE, NBGRADER):
         return source
     names = [
@@ -207,7 +214,7 @@ def _gradescope(where: str, entries: Callable[[], Iterable[Entry]]) -> Iterator[
 def _metadata(data: bytes) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        table = yaml.load(data.decode("utf-8", "replace"), Loader=loader)  # noqa: S506 (a safe loader)
+        table = yaml.load(data.decode("utf-8", "replace"), Loader=loader)  # a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return {str(k): v for k, v in table.items()} if isinstance(table, dict) else {}
@@ -216,7 +223,9 @@ def _metadata(data: bytes) -> dict[str, Any]:
 def _of_folder(
     path: Path, source: str, assignment: str, named: str, notes: list[str], own: Path | None
 ) -> Iterator[Arrival]:
-    """A folder: an unpacked archive, nbgrader's downloaded/ or submitted/, one folder or one file per student."""
+    """A folder: an unpacked archive, nbgrader's downloaded/ or submitted/, one folder or one file per
+    student.
+    """
     root = path / assignment / "archive" if (path / assignment / "archive").is_dir() else path
     files = [p for p in sorted(root.rglob("*")) if not p.is_dir() or p.is_symlink()]
     files = [p for p in files if own is None or own.resolve() not in p.absolute().parents]
@@ -260,7 +269,9 @@ def _of_folder(
 
 
 def _single(where: str, name: str, read: Callable[[], tuple[bytes | None, str]], named: str) -> Arrival:
-    """A file by itself: nbgrader's named_regexp tells whose it is; Canvas's or Moodle's prefix; else the name as it stands."""
+    """A file by itself: nbgrader's named_regexp tells whose it is; Canvas's or Moodle's prefix; else the
+    name as it stands.
+    """
     if named:
         try:
             found = re.match(named, name)
@@ -293,7 +304,10 @@ def _own_name(name: str, groups: dict[str, str | None]) -> str:
 def _file_reader(path: Path) -> Callable[[], tuple[bytes | None, str]]:
     def read() -> tuple[bytes | None, str]:
         data = read_regular(str(path))
-        why = f"was left out: it is a link or a device, can't be read, or is larger than {MAX_FILE_BYTES >> 20} MB"
+        why = (
+            "was left out: it is a link or a device, can't be read, or is larger than "
+            f"{MAX_FILE_BYTES >> 20} MB"
+        )
         return data, "" if data is not None else why
 
     return read
@@ -338,7 +352,9 @@ def _aware(moment: datetime, zone: Any = UTC) -> datetime:
 
 
 def loose_identity(name: str, roster_ids: Iterable[str], words: Iterable[str]) -> str:
-    """The one student id that stands as a whole word in a file name from which the assignment's words were taken."""
+    """The one student id that stands as a whole word in a file name from which the assignment's words were
+    taken.
+    """
     text = name.casefold()
     for word in sorted(words, key=len, reverse=True):
         text = text.replace(word.casefold(), " ")

@@ -1,7 +1,8 @@
 """Which of the student's cells answers which of ours, and where the cells that the student added go.
 
-Found by grade_id, then cell id, then the function that a cell defines, then place and likeness. A repair says what was done; a doubt says
-what a person should look at when points are lost. A function under another name is only suggested, never taken for the right one.
+Found by grade_id, then cell id, then the function that a cell defines, then place and likeness. A repair
+says what was done; a doubt says what a person should look at when points are lost. A function under another
+name is only suggested, never taken for the right one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _SHORTEST_BLOCK = 30  # a locked text of fewer characters may stand in an answer
 
 @dataclass(frozen=True)
 class Doubt:
-    """Something that a person should look at if the tests of this answer (of any, if empty) do not give full points."""
+    """Something that a person should look at if the tests of this answer (of any, if empty) do not give full
+    points.
+    """
 
     grade_id: str
     sentence: str
@@ -33,7 +36,9 @@ class Doubt:
 
 @dataclass
 class Placed:
-    """The student's sources by the index of our answer cell, and the added cells (kind, source) by the index of ours they follow."""
+    """The student's sources by the index of our answer cell, and the added cells (kind, source) by the index
+    of ours they follow.
+    """
 
     answers: dict[int, str] = field(default_factory=dict)
     extras: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
@@ -42,7 +47,9 @@ class Placed:
 
 
 def place(notebook: AssignmentNotebook, cells: list[StudentCell]) -> Placed:
-    """Find for each answer cell of ours the student's; the cells that the student added follow in their order."""
+    """Find for each answer cell of ours the student's; the cells that the student added follow in their
+    order.
+    """
     return _Matcher(notebook, cells).run()
 
 
@@ -93,7 +100,7 @@ class _Matcher:
         self._hoist(answers)
         return self.placed
 
-    # -- our locked cells ------------------------------------------------------------------------------------------------
+    # -- our locked cells --------------------------------------------------------------------------
 
     def _lock_exact(self) -> None:
         """The student's copies of our own locked cells, word for word: ours stand in for them."""
@@ -120,7 +127,9 @@ class _Matcher:
             self.taken[student.index] = ours
 
     def _lock_changed(self) -> None:
-        """Locked cells that the student edited: ours run; what was added to them is kept where it can matter."""
+        """Locked cells that the student edited: ours run; what was added to them is kept where it can
+        matter.
+        """
         by_grade_id = {c.grade_id: i for i, c in enumerate(self.ours) if c.grade_id}
         by_id = {c.cell_id: i for i, c in enumerate(self.ours) if c.cell_id}
         seen = set(self.taken.values())
@@ -146,7 +155,7 @@ class _Matcher:
             if cell.role == TEST and ours not in seen:
                 self._note(f"{cell.grade_id}: the test had been deleted; the original was used")
 
-    # -- answers ---------------------------------------------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------------------------
 
     def _by_own_marks(self, ours: int) -> None:
         """By grade_id, then by cell id, then by what a cell defines."""
@@ -187,7 +196,8 @@ class _Matcher:
                 if not _alike_code(stray.source, defining[-1].source):
                     self._doubt(
                         cell,
-                        f"{_listed(self.wanted[ours])} is defined in another cell as well; the one in the original cell counts",
+                        f"{_listed(self.wanted[ours])} is defined in another cell as well; the one in the "
+                        "original cell counts",
                     )
             return
         code = [s for s in strays if s.kind == "code"] or strays
@@ -238,7 +248,9 @@ class _Matcher:
             self._doubt(cell, "the file is damaged in this very cell")
 
     def _by_place(self, ours: int) -> None:
-        """An answer without marks and without a name to go by: the cells between the neighbours that are known."""
+        """An answer without marks and without a name to go by: the cells between the neighbours that are
+        known.
+        """
         cell = self.ours[ours]
         if self.wanted.get(ours):
             return
@@ -318,7 +330,8 @@ class _Matcher:
                 for other, part in parts.items():
                     self.placed.answers[other] = part
                     self._note(
-                        f"{self.ours[other].grade_id}: the answer was found in the cell of {self.ours[host].grade_id} and taken out of it"
+                        f"{self.ours[other].grade_id}: the answer was found in the cell of "
+                        f"{self.ours[host].grade_id} and taken out of it"
                     )
                     self._doubt(
                         self.ours[other], f"the answer stood in the cell of {self.ours[host].grade_id}"
@@ -339,7 +352,8 @@ class _Matcher:
                 for other, part in parts.items():
                     self.placed.answers[other] = part
                     self._note(
-                        f"{self.ours[other].grade_id}: the answer was found in a cell together with other cells and taken out of it"
+                        f"{self.ours[other].grade_id}: the answer was found in a cell together with other "
+                        "cells and taken out of it"
                     )
                     self._doubt(self.ours[other], "the answer stood in a cell together with others")
                 self.taken.setdefault(student.index, ours)
@@ -448,7 +462,8 @@ class _Matcher:
                 break
         if cut != source:
             self._note(
-                f"{self.ours[ours].grade_id}: other cells had been merged into the answer; their text was taken out"
+                f"{self.ours[ours].grade_id}: other cells had been merged into the answer; their "
+                "text was taken out"
             )
         return cut
 
@@ -476,7 +491,8 @@ class _Matcher:
                 ]
             if near:
                 self._note(
-                    f"{cell.grade_id}: defines {near[-1]} where {missing} was asked for; a suggestion only, nothing was renamed"
+                    f"{cell.grade_id}: defines {near[-1]} where {missing} was asked for; a suggestion "
+                    "only, nothing was renamed"
                 )
                 self._doubt(
                     cell, f"{missing} is not defined, but {near[-1]} is: perhaps the function was renamed"
@@ -509,7 +525,7 @@ class _Matcher:
                 self._note(f"{cell.grade_id}: the written answer was found in the cell below")
                 self._doubt(cell, "the written answer was found in the cell below the one meant for it")
 
-    # -- added cells -----------------------------------------------------------------------------------------------------
+    # -- added cells -------------------------------------------------------------------------------
 
     def _extras(self) -> None:
         anchor = -1
@@ -535,7 +551,9 @@ class _Matcher:
         return bound
 
     def _lend(self, answers: list[int]) -> None:
-        """Definitions that answers need and that stand where nothing runs: in text cells, edited tests, experiments."""
+        """Definitions that answers need and that stand where nothing runs: in text cells, edited tests,
+        experiments.
+        """
         needed: set[str] = set()
         for ours in answers:
             needed |= (
@@ -617,7 +635,8 @@ class _Matcher:
                     self.placed.extras.setdefault(ours - 1, []).append(extra)
                     found = _listed(names.bound_names(source) & needed)
                     self._note(
-                        f"{self.ours[ours].grade_id}: the cell that defines {found} came too late and was moved up"
+                        f"{self.ours[ours].grade_id}: the cell that defines {found} came too late and was "
+                        "moved up"
                     )
                     self._doubt(
                         self.ours[ours], f"the cell that defines {found} came after the answer that needs it"
@@ -625,7 +644,7 @@ class _Matcher:
                     return True
         return False
 
-    # -- small questions -------------------------------------------------------------------------------------------------
+    # -- small questions ---------------------------------------------------------------------------
 
     def _free(self) -> list[StudentCell]:
         return [s for s in self.cells if s.index not in self.taken]
@@ -689,7 +708,9 @@ def _is_badge(cell: StudentCell) -> bool:
 
 
 def _wanted(notebook: AssignmentNotebook, cell: Cell) -> frozenset[str]:
-    """The names that an answer must define: its functions and classes, else what tests read of what the solution binds."""
+    """The names that an answer must define: its functions and classes, else what tests read of what the
+    solution binds.
+    """
     if cell.defines:
         return frozenset(cell.defines)
     if cell.role != STUDENT:
@@ -747,7 +768,9 @@ def _without_block(source: str, block: str, shortest: int = _SHORTEST_BLOCK) -> 
 
 
 def _code_and_prose(source: str, wanted: frozenset[str]) -> tuple[str, str]:
-    """A source as Python that defines what is wanted, and the text after or before it; twice nothing if there is no such cut."""
+    """A source as Python that defines what is wanted, and the text after or before it; twice nothing if
+    there is no such cut.
+    """
     lines = source.split("\n")
     for count in range(1, min(len(lines), _MOST_PROSE)):
         for code, prose in ((lines[:-count], lines[-count:]), (lines[count:], lines[:count])):
@@ -758,7 +781,7 @@ def _code_and_prose(source: str, wanted: frozenset[str]) -> tuple[str, str]:
 
 
 def _parted(source: str, order: list[tuple[int, frozenset[str]]]) -> dict[int, str] | None:
-    """A source with several answers, parted before each of them; what stands before the first goes with it."""
+    """A source with several answers, parted before each of them; what comes before the first goes with it."""
     source = names.plain_python(source)
     tree = names.parse(source)
     if tree is None:

@@ -1,7 +1,9 @@
-"""The cells of a damaged notebook: any nbformat, any encoding, cut off, in conflict, exported as a script. Nothing is run.
+"""The cells of a damaged notebook: any nbformat, any encoding, cut off, in conflict, exported as a script.
+Nothing is run.
 
-`read` gives what could be read, a sentence for each mend, and a doubt for each place where something may be lost: a doubt asks for a
-person when points are lost. Raises Unreadable only when there is nothing that could be a cell.
+`read` gives what could be read, a sentence for each mend, and a doubt for each place where something may be
+lost: a doubt asks for a person when points are lost. Raises Unreadable only when there is nothing that
+could be a cell.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ def read(data: bytes) -> Reading:
     return reading
 
 
-# -- bytes to text ---------------------------------------------------------------------------------------------------------
+# -- bytes to text ---------------------------------------------------------------------------------
 
 _MARKS = (
     (b"\xff\xfe\0\0", "utf-32", "UTF-32"),
@@ -115,7 +117,7 @@ def _western(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("western", _western)
 
 
-# -- merge conflicts -------------------------------------------------------------------------------------------------------
+# -- merge conflicts -------------------------------------------------------------------------------
 
 _CONFLICT = re.compile(r'^[ \t"]*(<{7}|\|{7}|={7}|>{7})(?=[ \\"\r\n]|$)')
 
@@ -167,14 +169,17 @@ def _read_both(both: tuple[str, str], reading: Reading) -> None:
 
 
 def _settle_conflict(cell: StudentCell, number: int, reading: Reading) -> None:
-    """Conflict markers inside a cell's source: the side that is Python; when both are, the first, and a doubt."""
+    """Conflict markers inside a cell's source: the side that is Python; when both are, the first, and a
+    doubt.
+    """
     both = sides(cell.source)
     if both is None or cell.kind != "code":
         return
     fine = [text for text in both if _is_python(text)]
     chosen = (fine or list(both))[0]
     reading.repairs.append(
-        f"cell {number + 1} held an unresolved merge conflict; its {'first' if chosen == both[0] else 'second'} side was taken"
+        f"cell {number + 1} held an unresolved merge conflict; its "
+        f"{'first' if chosen == both[0] else 'second'} side was taken"
     )
     if len(fine) != 1 and both[0].strip() != both[1].strip():
         reading.doubts.append(
@@ -199,7 +204,7 @@ def _is_python(text: str) -> bool:
     return True
 
 
-# -- text to cells ---------------------------------------------------------------------------------------------------------
+# -- text to cells ---------------------------------------------------------------------------------
 
 
 def _cells_of(text: str, reading: Reading) -> list[StudentCell]:
@@ -319,9 +324,12 @@ def clean(source: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
 
 
-# -- broken JSON -----------------------------------------------------------------------------------------------------------
+# -- broken JSON -----------------------------------------------------------------------------------
 
-_CELL_KEYS = "cell_type|id|metadata|attachments|execution_count|source|outputs|collapsed|input|language|prompt_number|level"
+_CELL_KEYS = (
+    "cell_type|id|metadata|attachments|execution_count|source|outputs|"
+    "collapsed|input|language|prompt_number|level"
+)
 _CELL_START = re.compile(rf'\{{\s*"(?:{_CELL_KEYS})"\s*:')
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _BETWEEN = re.compile(r"[\s,]*")
@@ -332,7 +340,7 @@ _OWN_ID = re.compile(r'"id"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 
 
 def _searched(text: str, reading: Reading) -> list[StudentCell]:
-    """Cells of a file whose JSON is broken: each piece that is a whole cell, and what is left of the others."""
+    """Cells of a file whose JSON is broken: each whole cell, and what is left of the others."""
     if len(text) > MAX_BROKEN:
         reading.doubts.append(
             f"the file's JSON is broken, and only its first {MAX_BROKEN >> 20} MB were searched for cells"
@@ -386,7 +394,7 @@ def _searched(text: str, reading: Reading) -> list[StudentCell]:
 
 
 def _next_cell(text: str, at: int, kinds: list[int]) -> int:
-    """Where the next cell's object begins, as far as can be seen; `kinds` are the places of all cell types."""
+    """Where the next cell's object begins, as far as can be seen; `kinds`: the places of all types."""
     position = at + 1
     while True:
         following = bisect.bisect_left(kinds, position)
@@ -455,7 +463,7 @@ def _string(literal: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-# -- scripts and pages -----------------------------------------------------------------------------------------------------
+# -- scripts and pages -----------------------------------------------------------------------------
 
 _SCRIPT_MARK = re.compile(r"^# ?(?:%%|In\[[ \d]*\]:|<codecell>|<markdowncell>)", re.MULTILINE)
 _PERCENT = re.compile(r"^# ?%%(.*)$")
@@ -506,7 +514,9 @@ def _script_cells(text: str, reading: Reading) -> list[StudentCell]:
 
 
 def _unmarked_cells(text: str) -> list[StudentCell]:
-    """A script without marks, as Colab writes it: strings that stand alone are text cells, what is between them is code."""
+    """A script without marks, as Colab writes it: strings that stand alone are text cells, what is between
+    them is code.
+    """
     source = _without_magics(text)
     try:
         body = ast.parse(source).body
@@ -543,7 +553,9 @@ def _grade_id(rest: str) -> str:
 
 
 def _without_prose(kind: str, lines: list[str]) -> list[tuple[str, str]]:
-    """A marked piece of a script as cells: markdown without its comment signs; prose that trails a code cell by itself."""
+    """A marked piece of a script as cells: markdown without its comment signs; prose that trails a code cell
+    by itself.
+    """
     if kind != "code":
         body = "\n".join(lines).strip("\n")
         quoted = re.fullmatch(r'(?:r)?("""|\'\'\')\n?(.*?)\n?\1', body, re.DOTALL)
@@ -554,7 +566,7 @@ def _without_prose(kind: str, lines: list[str]) -> list[tuple[str, str]]:
     trailing = lines[end:]
     gap = next((i for i, line in enumerate(trailing) if not line.strip()), len(trailing))
     code = _without_magics("\n".join(lines[: end + gap]).strip("\n"))
-    return [("code", code), ("markdown", _uncommented([line for line in trailing[gap:]]))]
+    return [("code", code), ("markdown", _uncommented(trailing[gap:]))]
 
 
 def _uncommented(lines: list[str]) -> str:
@@ -572,7 +584,9 @@ def _without_magics(code: str) -> str:
 
 
 class _Page(HTMLParser):
-    """Code cells of a notebook saved as a web page: the text of `pre` in elements of class input or highlight."""
+    """Code cells of a notebook saved as a web page: the text of `pre` in elements of class input or
+    highlight.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -1,7 +1,9 @@
-"""`course rescue-bench`: damage honest full-mark hand-ins in every way that was seen, and count whose score survives.
+"""`course rescue-bench`: damage honest full-mark hand-ins in every way that was seen, and count whose score
+survives.
 
-Each damage is drawn from a seed. A rebuilt notebook whose code is that of the undamaged one keeps the score by construction; every
-other one is graded for real, and a seeded sample of the equal ones too, so that the short cut is itself checked.
+Each damage is drawn from a seed. A rebuilt notebook whose code is that of the undamaged one keeps the score
+by construction; every other one is graded for real, and a seeded sample of the equal ones too, so that the
+short cut is itself checked.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ Raw = dict[str, Any]
 
 @dataclass
 class Row:
-    """One kind of damage: how often it was done, and what became of the score. `lossy`: the answer itself is gone or ambiguous."""
+    """One kind of damage: how often it was done, and what became of the score. `lossy`: the answer itself is
+    gone or ambiguous.
+    """
 
     kind: str
     lossy: bool
@@ -103,11 +107,13 @@ def table(bench: Bench) -> tuple[tuple[str, ...], list[tuple[str, ...]], list[bo
     return columns, rows, [not (r.wrong or r.crashed) for r in [*bench.rows, bench.total]]
 
 
-# -- an honest hand-in -----------------------------------------------------------------------------------------------------
+# -- an honest hand-in -----------------------------------------------------------------------------
 
 
 def honest_notebook(notebook: AssignmentNotebook) -> Raw:
-    """The release with the instructor's own answers in it, as JupyterLab would save it: nbformat 4.5, run, with outputs."""
+    """The release with the instructor's own answers in it, as JupyterLab would save it: nbformat 4.5, run,
+    with outputs.
+    """
     cells = []
     for index, cell in enumerate(notebook.cells):
         source = cell.released
@@ -240,7 +246,7 @@ def damage(kind: str, lossy: bool = False) -> Callable[[Damage], Damage]:
     return add
 
 
-# -- what tools do ---------------------------------------------------------------------------------------------------------
+# -- what tools do ---------------------------------------------------------------------------------
 
 
 @damage("nbformat 4.0 to 4.4, no ids")
@@ -411,7 +417,7 @@ def _wrapped(p: Patient) -> bytes:
     return json.dumps(json.dumps(p.raw)).encode() if kind == 1 else json.dumps(p.raw["cells"]).encode()
 
 
-# -- what students do to cells ---------------------------------------------------------------------------------------------
+# -- what students do to cells ---------------------------------------------------------------------
 
 
 @damage("locked cells deleted")
@@ -652,16 +658,19 @@ def _junk_cells(p: Patient) -> Raw:
     return p.raw
 
 
-# -- what happens to files -------------------------------------------------------------------------------------------------
+# -- what happens to files -------------------------------------------------------------------------
 
 
 @damage("merge conflict in outputs and metadata")
 def _conflict_outputs(p: Patient) -> bytes:
     text = _dump(p.raw).decode()
-    where = [m for m in re.finditer(r'^ +"execution_count": \d+,?$', text, re.MULTILINE)]
+    where = list(re.finditer(r'^ +"execution_count": \d+,?$', text, re.MULTILINE))
     for match in sorted(p.dice.sample(where, min(len(where), 3)), key=lambda m: -m.start()):
         other = re.sub(r"\d+", "77", match.group())
-        text = f"{text[: match.start()]}<<<<<<< HEAD\n{match.group()}\n=======\n{other}\n>>>>>>> feature/other\n{text[match.end() + 1 :]}"
+        text = (
+            f"{text[: match.start()]}<<<<<<< HEAD\n{match.group()}\n=======\n{other}\n>>>>>>> "
+            f"feature/other\n{text[match.end() + 1 :]}"
+        )
     return text.encode()
 
 
@@ -798,7 +807,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-# -- where something is lost, or only a person can say ---------------------------------------------------------------------
+# -- where something is lost, or only a person can say ---------------------------------------------
 
 
 @damage("cut off (truncated JSON)", lossy=True)
@@ -864,7 +873,7 @@ def _two_answers(p: Patient) -> Raw:
     return p.raw
 
 
-# -- running it ------------------------------------------------------------------------------------------------------------
+# -- running it ------------------------------------------------------------------------------------
 
 
 def run_bench(
@@ -878,8 +887,8 @@ def run_bench(
     rows = {kind: Row(kind, lossy) for kind, (_, lossy) in DAMAGES.items()}
     known: dict[str, Any] = {}
     weak = {n.name: _lost_by_honest(grading, n, known) for n in grading.assignment.notebooks}
-    done = 0
-    for kind, name, files, helper in damaged(grading.assignment, damages, seed):
+    drawn = damaged(grading.assignment, damages, seed)
+    for done, (kind, name, files, helper) in enumerate(drawn, start=1):
         row = rows[kind]
         row.damages += 1
         sampled = random.Random(f"{seed} {done}").random() < sample / max(1, damages)
@@ -888,7 +897,6 @@ def run_bench(
         row.graded += graded
         if fate != KEPT and len(row.examples) < 3:
             row.examples.append(why)
-        done += 1
         if progress:
             progress(done, damages)
     return Bench(

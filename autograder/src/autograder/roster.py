@@ -1,4 +1,6 @@
-"""Who is in the class, and whose hand-in this is. Nobody is ever guessed: a match is exact and has one owner, or it is none."""
+"""Who is in the class, and whose hand-in this is. Nobody is ever guessed: a match is exact and has one
+owner, or it is none.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,7 @@ def _names(roster: Roster, ids: Iterable[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    """Letters and digits only, without accents, in small letters: how platforms write names into file names."""
+    """Letters and digits, no accents, in small letters: how platforms write names into file names."""
     plain = unicodedata.normalize(
         "NFKD", text.casefold().replace("ß", "ss").replace("ı", "i").replace("ł", "l").replace("ø", "o")
     )
@@ -138,7 +140,9 @@ def _spellings(person: Person) -> set[str]:
 
 
 def valid_id(text: str) -> bool:
-    """Whether a text may be a student's id: a folder of that name is made, and nbgrader splits at plus signs."""
+    """Whether a text may be a student's id: a folder of that name is made, and nbgrader splits at plus
+    signs.
+    """
     return bool(re.fullmatch(r"[\w@][\w.@ -]{0,98}[\w@-]|[\w@]", text)) and ".." not in text
 
 
@@ -177,7 +181,9 @@ def read_roster(folder: CourseFolder, path: Path | None) -> Roster:
 
 
 def roster_table(path: Path) -> list[Person]:
-    """The people in a CSV: nbgrader's students.csv, a Canvas gradebook, a Moodle worksheet, a Gradescope roster."""
+    """The people in a CSV: nbgrader's students.csv, a Canvas gradebook, a Moodle worksheet, a Gradescope
+    roster.
+    """
     rows = read_csv(path)
     people = []
     for row in rows:
