@@ -203,7 +203,7 @@ class Meter:
         self.cpu_seconds = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
         if self._counted:
             self.cpu_seconds = int((self._group / "cpuacct.usage").read_text()) / 1e9
-            for _ in range(50):
+            for _attempt in range(50):
                 with contextlib.suppress(OSError):
                     self._group.rmdir()
                     break
