@@ -453,16 +453,16 @@ ladder.record("Uniform", nats=nats, characters=characters, notebook="00")
 ladder.chart()
 
 # %% [markdown]
-# The space between the two lines is the subject of this course. In notebook 01 counting alone closes a good part of it.
+# The distance between the bar and the dashed line is the subject of this course. In notebook 01 counting alone closes most of it.
 
 # %% [markdown] question="below_the_floor" points=2 minutes=4
 # **Question 2.** A fellow student reports a model that is *below* the floor: fewer bits per character than the village program
-# itself. First: can that happen on a single sentence? Second: the number was measured on several thousand sentences.
+# itself. First: can that happen on a single sentence? Second: the number was measured on the whole held-out text.
 # What would you suspect, and how would you check it?
 #
 # ### BEGIN MARK SCHEME
 # 2 points: (1) yes on a single sentence: the floor is the best possible *on average*, and a model that happens to put much probability on
-# what was said can be lucky on one sentence; (1) on thousands of sentences luck averages out, so there is a fault: the model has seen the test
+# what was said can be lucky on one sentence; (1) on a thousand sentences luck averages out, so there is a fault: the model has seen the test
 # sentences in training, the probabilities do not sum to 1, the end of the sentence was not charged, or characters were counted wrongly (also
 # right: it reads the sentences before, which the floor does not). Any
 # one of these with a way to check it (search the test sentences in the training text; sum the probabilities over the vocabulary) is enough.
@@ -477,6 +477,7 @@ ladder.chart()
 #   does what its description says has nothing to fear.
 # - **Strange errors** often come from cells run out of order. Choose *Restart and run all*, and look at the first cell that fails.
 # - **Leave the locked cells as they are.** Add cells of your own wherever you like; they are never graded.
+# - **Done?** Run the last cell of the notebook. It names the exercises that are still to be written, and says how to hand in.
 
 # %% [markdown]
 # ## What to remember
