@@ -207,7 +207,7 @@ def _written(folder: CourseFolder) -> list[tuple[str, str]]:
         return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
     files = [
-        (folder.root / "gradebook.db", "nbgrader's gradebook: open it with nbgrader formgrader"),
+        (folder.root / "gradebook.db", "nbgrader's gradebook, which Formgrader in JupyterLab shows"),
         (folder.root / "submitted", "what the class handed in"),
         (folder.root / "autograded", "the same notebooks, rebuilt, run and graded"),
         (folder.root / "feedback", "a page for each student: open one in a browser"),
