@@ -16,7 +16,9 @@ GOOD = {"OK", "BLOCKED"}
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not SUITE.is_dir(), reason="the attack suite (../shared/attacks) is not beside this checkout"),
+    pytest.mark.skipif(
+        not SUITE.is_dir(), reason="the attack suite (../shared/attacks) is not beside this checkout"
+    ),
     pytest.mark.skipif(os.geteuid() != 0, reason="the suite's outer sandbox is set up as root here"),
 ]
 
@@ -24,7 +26,12 @@ pytestmark = [
 def test_every_attack_is_blocked_and_honest_work_keeps_its_points(tmp_path: Path) -> None:
     assert shutil.which("bwrap"), "bubblewrap is installed by make test"
     out = tmp_path / "results.json"
-    command = [sys.executable, str(SUITE / "run_attacks.py"), "--grader", str(SUITE / "graders" / "course.json")]
+    command = [
+        sys.executable,
+        str(SUITE / "run_attacks.py"),
+        "--grader",
+        str(SUITE / "graders" / "course.json"),
+    ]
     subprocess.run(
         [*command, "--work", str(tmp_path / "work"), "--out", str(out)],
         env={**os.environ, "ATTACK_VENV": sys.prefix},

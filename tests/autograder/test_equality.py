@@ -45,7 +45,11 @@ def test_scores_equal_those_of_plain_nbgrader(name: str, tmp_path: Path) -> None
         nbformat.write(notebook, target / f"{name}.ipynb")
     ours = grade_class(folder, name, workers=2)
     assert not ours.broken_tests and "internal" not in ours.verdicts
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
     with Recorder(folder, folder.assignment(name)) as recorder:
         engine = recorder.scores()
     command = [sys.executable, "-m", "nbgrader", "autograde", name, "--force"]

@@ -498,7 +498,7 @@ def bench_command(
     plot: Annotated[Path | None, typer.Option(help="Also draw the result into this PNG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Grade one class with nbgrader, with this engine and with neither, and compare time, processor and memory.
+    """Grade one class with nbgrader, with this engine and with neither; compare time and memory.
 
     Examples: `course bench`, `course bench --sizes 20 --nbgrader-up-to 20`
     """

@@ -79,7 +79,7 @@ class AssignmentNotebook:
         """Names that answers define, in the solution or in the release."""
         answers = [c for c in self.cells if c.takes_answer and c.kind == "code"]
         return frozenset().union(
-            *(names.bound_names(c.source) | names.bound_names(c.released) for c in answers)
+            *(names.answer_names(c.source) | names.answer_names(c.released) for c in answers)
         )
 
     @property
@@ -90,6 +90,12 @@ class AssignmentNotebook:
             tree = names.parse(cell.released) if cell.kind == "code" else None
             found |= names.imported_modules(tree) if tree is not None else set()
         return sorted(found)
+
+    @property
+    def test_names(self) -> frozenset[str]:
+        """Names that test cells bind; no student is ever asked for them."""
+        bound = frozenset().union(*(names.bound_names(c.source) for c in self.tests))
+        return bound - self.student_names
 
     @property
     def tests(self) -> list[Cell]:
@@ -143,13 +149,15 @@ def read_notebook(instructor: Any, release: Any, name: str) -> AssignmentNoteboo
     answers = frozenset[str]()
     for ours, theirs in pairs:
         if _nbgrader(ours).get("solution") and ours.cell_type == "code":
-            answers |= names.bound_names(ours.source) | names.bound_names(theirs.source)
+            answers |= names.answer_names(ours.source) | names.answer_names(theirs.source)
     known: set[str] = set()
     cells = []
     for ours, theirs in pairs:
         role = _role(ours, theirs, answers, known)
         if role == SETUP:
             known |= names.bound_names(ours.source)
+        elif role == STUDENT:
+            known |= names.bound_names(ours.source) - names.answer_names(ours.source)  # its imports
         grading = _nbgrader(ours)
         cells.append(
             Cell(

@@ -21,14 +21,25 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from autograder.course_folder import LOCKED, MANUAL, SETUP, STUDENT, TEST, Assignment, AssignmentNotebook
+from autograder import names
+from autograder.course_folder import (
+    LOCKED,
+    MANUAL,
+    SETUP,
+    STUDENT,
+    TEST,
+    Assignment,
+    AssignmentNotebook,
+    Cell,
+)
 from autograder.diagnosis import Explainer, WrongAnswer
-from autograder.inside.isolation import end_with_parent
+from autograder.inside.isolation import end_with_parent, limit_own_memory, make_cheap_to_copy
 from autograder.intake import HandIn, Rebuilt, concerned, take_notebook
 from autograder.records import (
     DIED,
@@ -41,13 +52,15 @@ from autograder.records import (
     NotebookResult,
     Result,
     TestOutcome,
+    clean,
     worst,
 )
-from autograder.referee import Referee
+from autograder.referee import HIDDEN_MESSAGE, OpenTest, Referee
 from autograder.sandbox import ENVIRONMENT, NESTED, Broken, CellRun, Peer, Sandbox, Session, StudentFault
 from autograder.settings import Limits
 
 RUN_ROLES = (SETUP, STUDENT, LOCKED)
+REFEREE_MB = 2048  # on top of what the warm process has: a test's own work and the values that come back
 INTERNAL_MESSAGE = "The grader had a problem with this hand-in; your instructor was told."
 
 
@@ -145,6 +158,7 @@ class Worker:
         self._users: Counter[int] = Counter()
         gc.collect()
         gc.freeze()
+        make_cheap_to_copy()
 
     def _new_sandbox(self) -> Sandbox:
         grading = self.grading
@@ -174,6 +188,7 @@ class Worker:
             try:
                 os.close(read)
                 end_with_parent()
+                limit_own_memory(REFEREE_MB)
                 data = json.dumps(self._grade(handin, key)).encode()
                 with os.fdopen(write, "wb") as pipe:
                     pipe.write(data)
@@ -244,7 +259,7 @@ class Worker:
                 assignment = self.grading.assignment
                 graded = tuple(grade_notebook(self.grading, n, handin, sandbox) for n in assignment.notebooks)
                 result = Result(handin.student, assignment.name, graded, key, handin.timestamp)
-                return {"result": result.to_json(), "lost": shared and sandbox.lost}
+                return {"result": clean(result.to_json()), "lost": shared and sandbox.lost}
         except Exception:
             return {"fault": _fault(), "lost": True}
 
@@ -266,6 +281,23 @@ def internal_result(grading: Grading, handin: HandIn, key: str, why: str) -> Res
         )
         notebooks.append(NotebookResult(notebook.name, outcomes, problem=why, status=INTERNAL))
     return Result(handin.student, grading.assignment.name, tuple(notebooks), key, handin.timestamp)
+
+
+def without_work(result: Result, why: str) -> Result:
+    """The same hand-in with the verdict *internal*: what came out of it could not be kept."""
+    notebooks = tuple(
+        NotebookResult(
+            n.notebook,
+            tuple(
+                TestOutcome(o.grade_id, 0.0, o.max_points, INTERNAL, INTERNAL_MESSAGE, note=clean(why))
+                for o in n.outcomes
+            ),
+            problem=clean(why),
+            status=INTERNAL,
+        )
+        for n in result.notebooks
+    )
+    return dataclasses.replace(result, notebooks=notebooks)
 
 
 def _fault() -> str:
@@ -383,11 +415,11 @@ def _run_and_judge(
                     gone = Broken(runs[index].status, (runs[index].error or {}).get("text", "ended"))
         session.end_main()
         if not threaded:
-            outcomes = _judge_all(grading, notebook, rebuilt, runs, lambda t: snapshots.get(t), gone, session)
+            outcomes = _judge_all(grading, notebook, rebuilt, runs, snapshots.get, gone)
     if not threaded:
         return runs, outcomes, [session]
     outcomes, again = _judge_live(grading, notebook, rebuilt, runs, files, sandbox)
-    return runs, outcomes, [session, again]
+    return runs, outcomes, [session, *again]
 
 
 def _put(session: Session, files: dict[str, bytes]) -> None:
@@ -400,29 +432,55 @@ def _judge_all(
     notebook: AssignmentNotebook,
     rebuilt: Rebuilt,
     runs: dict[int, CellRun],
-    peer_of: Any,
-    gone: Any,
-    session: Session,
+    peer_of: Callable[[str], Peer | None],
+    gone: Broken | None,
 ) -> list[TestOutcome]:
-    referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
-    outcomes = []
+    """The visible parts of all tests first, then the hidden ones: what a student reads was said before any
+    process of the hand-in had seen a hidden test's inputs.
+    """
+    referee = _referee(grading, notebook)
     explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
-    for index, cell in enumerate(rebuilt.cells):
-        origin = cell.origin
-        if origin is None or cell.kind != "code":
-            continue
-        if origin.role == SETUP:
-            referee.set_up(origin.source)
-        elif origin.role == TEST:
+    begun: list[tuple[int, OpenTest]] = []
+    for index, origin in _ours(rebuilt):
+        _set_up(referee, origin)
+        if origin.role == TEST:
             peer = peer_of(origin.grade_id)
-            outcome, log = referee.judge(origin.grade_id, origin.source, origin.points, peer, gone)
-            if outcome.status not in (PASSED, INTERNAL):
-                found = explainer.misconception(log)
-                outcome = _with_cause(dataclasses.replace(outcome, misconception=found), rebuilt, runs, index)
-            outcomes.append(outcome)
-            if peer is not None:
-                peer.close()
+            begun.append((index, referee.begin(origin.grade_id, origin.source, origin.points, peer, gone)))
+    outcomes = []
+    for index, test in begun:
+        outcome = _explained(referee.complete(test), test, explainer)
+        outcomes.append(_with_cause(outcome, rebuilt, runs, index))
+        if test.conversation is not None:
+            test.conversation.peer.close()
     return outcomes
+
+
+def _referee(grading: Grading, notebook: AssignmentNotebook) -> Referee:
+    limits = grading.limits
+    return Referee(notebook.student_names, notebook.test_names, limits.cell_seconds, limits.test_seconds)
+
+
+def _ours(rebuilt: Rebuilt) -> Iterator[tuple[int, Cell]]:
+    for index, cell in enumerate(rebuilt.cells):
+        if cell.origin is not None and cell.kind == "code":
+            yield index, cell.origin
+
+
+def _set_up(referee: Referee, origin: Cell) -> None:
+    """What of our own cells the referee runs too.
+
+    setup cells, and the imports of answer cells as we wrote them.
+    """
+    if origin.role == SETUP:
+        referee.set_up(origin.source)
+    elif origin.role == STUDENT:
+        referee.set_up(names.import_statements(origin.source))
+
+
+def _explained(outcome: TestOutcome, test: OpenTest, explainer: Explainer) -> TestOutcome:
+    if outcome.status in (PASSED, INTERNAL):
+        return outcome
+    return dataclasses.replace(outcome, misconception=explainer.misconception(test.log))
 
 
 def _with_cause(
@@ -450,43 +508,61 @@ def _judge_live(
     runs: dict[int, CellRun],
     files: dict[str, bytes],
     sandbox: Sandbox,
-) -> tuple[list[TestOutcome], Session]:
-    """For a process with threads, which can't be copied.
+) -> tuple[list[TestOutcome], list[Session]]:
+    """For a process with threads, which can't be copied: run the cells again, silently, with the tests in
+    between.
 
-    Run the cells once more, silently, and put the tests in between.
+    Once with the visible parts only, whose messages the student reads; once with the whole tests, which then
+    say nothing but that a hidden part failed.
     """
-    referee = Referee(notebook.student_names, grading.limits.cell_seconds, grading.limits.test_seconds)
+    shown, first = _live_run(grading, notebook, rebuilt, files, sandbox, whole=False)
+    judged, second = _live_run(grading, notebook, rebuilt, files, sandbox, whole=True)
     explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
     outcomes = []
+    for index, (test, seen) in shown.items():
+        if seen is not None and seen.status != PASSED:
+            outcome = seen
+        else:
+            hidden_test, outcome = (
+                judged[index][0],
+                judged[index][1] or TestOutcome(test.grade_id, 0, 0, INTERNAL),
+            )
+            if outcome.status not in (PASSED, INTERNAL) and not outcome.hidden:
+                outcome = dataclasses.replace(
+                    outcome, message=HIDDEN_MESSAGE, hidden=True, note=outcome.message
+                )
+            test = hidden_test
+        outcomes.append(_with_cause(_explained(outcome, test, explainer), rebuilt, runs, index))
+    return outcomes, [first, second]
+
+
+def _live_run(
+    grading: Grading,
+    notebook: AssignmentNotebook,
+    rebuilt: Rebuilt,
+    files: dict[str, bytes],
+    sandbox: Sandbox,
+    whole: bool,
+) -> tuple[dict[int, tuple[OpenTest, TestOutcome | None]], Session]:
+    """One run of the cells with the tests in between, by the position of each test's cell."""
+    referee = _referee(grading, notebook)
+    done: dict[int, tuple[OpenTest, TestOutcome | None]] = {}
     with sandbox.open() as session:
         _put(session, files)
         for index, cell in enumerate(rebuilt.cells):
             if cell.kind != "code":
                 continue
             origin = cell.origin
-            role = origin.role if origin is not None else STUDENT
-            if role == SETUP and origin is not None:
-                referee.set_up(origin.source)
-            if role in (*RUN_ROLES, MANUAL):
+            if origin is not None:
+                _set_up(referee, origin)
+            if origin is None or origin.role in (*RUN_ROLES, MANUAL):
                 session.run_cell(cell.source)
-            elif role == TEST and origin is not None:
+            elif origin.role == TEST:
                 peer = None if session.main.closed else session.main
-                outcome, log = referee.judge(
-                    origin.grade_id,
-                    origin.source,
-                    origin.points,
-                    peer,
-                    Broken(DIED, "had ended before this test"),
-                )
-                if outcome.status not in (PASSED, INTERNAL):
-                    outcome = _with_cause(
-                        dataclasses.replace(outcome, misconception=explainer.misconception(log)),
-                        rebuilt,
-                        runs,
-                        index,
-                    )
-                outcomes.append(outcome)
-    return outcomes, session
+                gone = Broken(DIED, "had ended before this test")
+                test = referee.begin(origin.grade_id, origin.source, origin.points, peer, gone)
+                done[index] = (test, referee.complete(test) if whole else test.outcome)
+    return done, session
 
 
 @contextlib.contextmanager

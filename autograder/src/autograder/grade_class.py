@@ -23,7 +23,7 @@ import nbformat
 from autograder.course_folder import Assignment, CourseFolder
 from autograder.diagnosis import read_wrong_answers
 from autograder.errors import CourseError
-from autograder.grade import Grading, handin_key
+from autograder.grade import Grading, handin_key, without_work
 from autograder.intake import HandIn, read_folder
 from autograder.record import Recorder
 from autograder.records import INTERNAL, PASSED, Result
@@ -227,9 +227,7 @@ def grade_class(
                 if first:
                     summary.broken_tests = _failures(Result.from_json(solution.result()))
                     first = False
-                journal.add_result(result)
-                recorder.record(result)
-                journal.add_recorded(result)
+                result = _keep(recorder, journal, result)
                 summary.results.append(result)
                 done += 1
                 if progress:
@@ -267,10 +265,25 @@ def _todo(
         elif journal.recorded.get(student) == before.key and student in in_gradebook:
             summary.skipped.append(student)
         else:
-            recorder.record(before)
-            journal.add_recorded(before)
+            _keep(recorder, journal, before, known=True)
             summary.resumed.append(student)
     return todo
+
+
+def _keep(recorder: Recorder, journal: Journal, result: Result, known: bool = False) -> Result:
+    """Journal and record one result. If it can't be recorded, that hand-in alone becomes *internal*."""
+    if not known:
+        journal.add_result(result)
+    try:
+        recorder.record(result)
+    except CourseError:
+        raise
+    except Exception as error:
+        result = without_work(result, f"it could not be recorded: {type(error).__name__}: {error}")
+        journal.add_result(result)
+        recorder.record(result)
+    journal.add_recorded(result)
+    return result
 
 
 def _failures(solution: Result) -> dict[str, str]:

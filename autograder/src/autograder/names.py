@@ -20,7 +20,10 @@ def plain_python(source: str) -> str:
         return source
     from IPython.core.inputtransformer2 import TransformerManager
 
-    return TransformerManager().transform_cell(source)
+    try:
+        return TransformerManager().transform_cell(source)
+    except Exception as error:  # hundreds of magics in one cell are too many for it
+        raise SyntaxError(f"IPython can't read the cell: {error}") from None
 
 
 def parse(source: str) -> ast.Module | None:
@@ -46,17 +49,39 @@ def bound_names(source: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def read_names(source: str) -> frozenset[str]:
-    """Names that the cell looks up in the notebook's namespace, builtins left out (unless the cell binds
-    them itself).
-    """
+def answer_names(source: str) -> frozenset[str]:
+    """Names that an answer cell defines as the student's; what it only imports is not among them."""
+    tree = parse(source)
+    if tree is None:
+        return frozenset()
+    statements = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    imported = {(a.asname or a.name).split(".")[0] for n in statements for a in n.names}
+    rest = ast.unparse(ast.Module([n for n in tree.body if n not in statements], []))
+    return bound_names(source) - (frozenset(imported) - bound_names(rest))
+
+
+def import_statements(source: str) -> str:
+    """The import statements at the top level of a cell."""
+    tree = parse(source)
+    found = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))] if tree is not None else []
+    return "\n".join(ast.unparse(n) for n in found)
+
+
+@lru_cache(maxsize=4096)
+def referenced_names(source: str) -> frozenset[str]:
+    """Names that the cell looks up in the notebook's namespace or among the builtins."""
     table = _table(source)
     if table is None:
         return frozenset()
     names = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
     for scope in _scopes(table):
         names |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
-    return frozenset(names - _BUILTINS)
+    return frozenset(names)
+
+
+def read_names(source: str) -> frozenset[str]:
+    """Names that the cell looks up in the notebook's namespace, builtins left out."""
+    return referenced_names(source) - _BUILTINS
 
 
 @lru_cache(maxsize=4096)

@@ -124,3 +124,26 @@ class Result:
 def worst(statuses: list[str]) -> str:
     """The most severe of the statuses."""
     return min(statuses, key=SEVERITY.index)
+
+
+_CONTROLS = {
+    **dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)]),
+    **dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]),
+}
+
+
+def clean(value: Any) -> Any:
+    """Plain data whose texts can be stored and shown anywhere.
+
+    Lone surrogates become question marks; control characters (but tab and line break) and marks that turn the
+    direction of text are dropped.
+    """
+    if isinstance(value, str):
+        if value.isascii() and value.isprintable():
+            return value
+        return value.encode("utf-8", "replace").decode().translate(_CONTROLS)
+    if isinstance(value, dict):
+        return {clean(k): clean(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(v) for v in value]
+    return value

@@ -19,9 +19,11 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from autograder import names
 from autograder.inside import wire
@@ -32,7 +34,10 @@ HIDDEN_BEGIN, HIDDEN_END = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 HIDDEN_MESSAGE = (
     "The visible tests pass, but a hidden test does not: your answer is not right for every input."
 )
+OUR_FAULT = "The grader had a problem with this test; your instructor was told."
+_HIDDEN_ENDS = {TIMEOUT: "took too long", MEMORY: "used too much memory", DIED: "ended the process"}
 MAX_MESSAGE = 4000
+MAX_LOG_BYTES = 32 << 20
 MAX_ITEMS = 1_000_000
 _VALUE_KINDS = frozenset({"function", "class", "iterator"})
 _ANY_KIND = _VALUE_KINDS | {"object", "module"}
@@ -70,6 +75,22 @@ class Conversation:
     seconds: float
     log: list[Exchange] = field(default_factory=list)
     _objects: set[int] = field(default_factory=set)
+    _logged: int = 0
+
+    def _remember(self, exchange: Exchange) -> None:
+        """Keep an exchange for the diagnosis, unless all of them together are large."""
+        self._logged += sum(len(b) for b in (*exchange.sent_buffers, *exchange.result_buffers))
+        if self._logged < MAX_LOG_BYTES:
+            self.log.append(exchange)
+        else:
+            self.log.clear()
+
+    def _keep_result(self, exchange: Exchange, reply: dict[str, Any], buffers: list[bytes]) -> None:
+        self._logged += sum(len(b) for b in buffers)
+        if self._logged < MAX_LOG_BYTES:
+            exchange.result, exchange.result_buffers = reply.get("value"), buffers
+        else:
+            self.log.clear()
 
     def get(self, name: str) -> Any:
         """The value or proxy of a name.
@@ -83,7 +104,7 @@ class Conversation:
                 f"{name} is not defined: run your cells from top to bottom and look for the first error",
                 "NameError",
             )
-        self.log.append(Exchange("get", 0, name, result=reply.get("value"), result_buffers=buffers))
+        self._remember(Exchange("get", 0, name, result=reply.get("value"), result_buffers=buffers))
         value = self._value(reply, buffers, _ANY_KIND)
         if isinstance(value, Remote):
             object.__setattr__(value, "_label", name)
@@ -106,7 +127,7 @@ class Conversation:
                 f"an argument of {target._label} can't be sent to the student's process: {error}"
             ) from error
         exchange = Exchange("call", target._number, target._label, header, encoder.buffers)
-        self.log.append(exchange)
+        self._remember(exchange)
         try:
             reply, buffers = self.peer.request(header, encoder.buffers, self.seconds)
             allowed = (
@@ -116,9 +137,12 @@ class Conversation:
         except StudentFault as fault:
             exchange.fault = fault
             raise _as_exception(fault) from None
-        if self.peer.callback_error is not None:
-            raise self.peer.callback_error
-        exchange.result, exchange.result_buffers = reply.get("value"), buffers
+        failed = self.peer.callback_error
+        if isinstance(failed, StopIteration):
+            raise RuntimeError("a function that the test passed in raised StopIteration")
+        if failed is not None:
+            raise failed
+        self._keep_result(exchange, reply, buffers)
         return value
 
     def ask(self, op: str, target: Remote, value: Any = None, **header: Any) -> Any:
@@ -128,14 +152,14 @@ class Conversation:
             key, what = value
             header[key] = encoder.encode(what)
         exchange = Exchange(op, target._number, str(header.get("name", "")), header, encoder.buffers)
-        self.log.append(exchange)
+        self._remember(exchange)
         try:
             reply, buffers = self.peer.request(
                 {"op": op, "target": target._number, **header}, encoder.buffers, self.seconds
             )
-            if "stop" in reply:
+            if "stop" in reply and op == "next":
                 raise StopIteration
-            exchange.result, exchange.result_buffers = reply.get("value"), buffers
+            self._keep_result(exchange, reply, buffers)
             return self._value(reply, buffers, _VALUE_KINDS if op == "next" else _ANY_KIND)
         except StudentFault as fault:
             exchange.fault = fault
@@ -171,8 +195,12 @@ class Conversation:
                 self._objects.add(number)
             return _REMOTES[kind](self, number, kind, name)
 
+        decoder = wire.Decoder(buffers, handle)
         try:
-            return wire.Decoder(buffers, handle).decode(reply["value"])
+            value = decoder.decode(reply["value"])
+            if len(decoder.used) < len(buffers):
+                raise wire.WireError("it came with data that is no part of it")
+            return value
         except wire.WireError as error:
             raise StudentFault(
                 "TypeError", f"the value that came back can't be read ({error})", "TypeError"
@@ -267,8 +295,8 @@ def _as_exception(fault: StudentFault) -> BaseException:
         base = Exception
     try:
         made = type(fault.kind, (base, _Raised), {})(fault.text)
-    except TypeError:  # builtin types with arguments of their own, such as UnicodeDecodeError
-        made = type(fault.kind, (Exception, _Raised), {})(fault.text)
+    except (TypeError, ValueError):  # builtin types with arguments of their own, such as UnicodeDecodeError
+        made = type("Exception", (Exception, _Raised), {})(fault.text)
     made.fault = fault
     return made
 
@@ -392,11 +420,45 @@ def hidden_lines(source: str) -> set[int]:
     return lines
 
 
+@dataclass
+class OpenTest:
+    """A test between its visible and its hidden part."""
+
+    grade_id: str
+    source: str
+    max_points: float
+    conversation: Conversation | None = None
+    rest: list[ast.stmt] = field(default_factory=list)
+    last: ast.Expr | None = None
+    saved: dict[str, Any] = field(default_factory=dict)
+    outcome: TestOutcome | None = None
+    hidden: bool = False
+    seconds: float = 0.0
+
+    @property
+    def log(self) -> list[Exchange]:
+        return self.conversation.log if self.conversation is not None else []
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 class Referee:
     """Runs the test cells of one notebook for one hand-in, in one namespace, as a notebook would."""
 
-    def __init__(self, student_names: frozenset[str], call_seconds: float, test_seconds: float) -> None:
+    def __init__(
+        self,
+        student_names: frozenset[str],
+        test_names: frozenset[str],
+        call_seconds: float,
+        test_seconds: float,
+    ) -> None:
         self.student_names = student_names
+        self.test_names = test_names
         self.call_seconds = call_seconds
         self.test_seconds = test_seconds
         self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
@@ -406,82 +468,130 @@ class Referee:
         with quiet():
             exec(compile(names.plain_python(source), "<setup>", "exec"), self.namespace)
 
-    def judge(
+    def begin(
         self, grade_id: str, source: str, max_points: float, peer: Peer | None, gone: Broken | None
-    ) -> tuple[TestOutcome, list[Exchange]]:
-        """Run one test against a process of the student, and what it asked.
+    ) -> OpenTest:
+        """Run the visible part of a test against a process of the student.
 
         Never raises for what the student did.
         """
-        started = time.monotonic()
-        hidden = hidden_lines(source)
-        conversation = None
-        points, status, message, note, is_hidden = 0.0, FAILED, "", "", False
+        test = OpenTest(grade_id, source, max_points)
         try:
             if peer is None:
                 raise gone or Broken(DIED, "had ended before this test")
-            conversation = Conversation(peer, self.call_seconds)
-            with time_limit(self.test_seconds), quiet():
-                points, status, note = self._run(grade_id, source, max_points, conversation)
-        except TestTimeout:
-            status, message = TIMEOUT, f"This test took longer than {self.test_seconds:g} seconds."
-        except Broken as broken:
-            status = broken.status
-            message = (
-                f"Your code {broken.why}."
-                if status != INTERNAL
-                else "The grader had a problem; your instructor was told."
-            )
-            note = broken.why if status == INTERNAL else ""
-        except Unsendable as error:
-            status, note = INTERNAL, str(error)
-            message = "The grader had a problem with this test; your instructor was told."
+            test.conversation = Conversation(peer, self.call_seconds)
+            tree = ast.parse(names.plain_python(source), f"<{grade_id}>")
+            last = tree.body[-1] if tree.body else None
+            if isinstance(last, ast.Expr):
+                test.last = last
+                tree.body.pop()
+            first = min(hidden_lines(source), default=1 << 30)
+            visible = [n for n in tree.body if (n.end_lineno or n.lineno) < first]
+            test.rest = tree.body[len(visible) :]
+            self._run(test, lambda: self._start(test, visible))
+            if not test.rest and (test.last is None or test.last.lineno < first) and test.outcome is None:
+                self._run(test, lambda: self._score(test))
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
-                raise
-            is_hidden = _line(error, grade_id) in hidden
-            status, message, note = self._explain(error, source, grade_id, is_hidden)
-        outcome = TestOutcome(
-            grade_id,
-            points,
-            max_points,
-            status,
-            message[:MAX_MESSAGE],
-            is_hidden,
-            "",
-            note[:MAX_MESSAGE],
-            round(time.monotonic() - started, 3),
-        )
-        return outcome, conversation.log if conversation else []
+            self._fail(test, error, hidden=False)
+        wanted = names.referenced_names(source) | names.bound_names(source)
+        test.saved = {name: self.namespace[name] for name in wanted if name in self.namespace}
+        return test
 
-    def _run(
-        self, grade_id: str, source: str, max_points: float, conversation: Conversation
-    ) -> tuple[float, str, str]:
-        tree = ast.parse(names.plain_python(source), f"<{grade_id}>")
-        for name in sorted(names.read_names(source)):
-            if name in self.student_names or (
-                name not in self.namespace and name not in names.bound_names(source)
-            ):
+    def complete(self, test: OpenTest) -> TestOutcome:
+        """Run the hidden part, with the test's names as its visible part left them; the outcome of the
+        whole.
+        """
+        if test.outcome is None:
+            test.hidden = True
+            self.namespace.update(test.saved)
+            self._run(test, lambda: self._score(test))
+        assert test.outcome is not None
+        return replace(test.outcome, seconds=round(test.seconds, 3))
+
+    def _run(self, test: OpenTest, part: Callable[[], None]) -> None:
+        started = time.monotonic()
+        try:
+            with time_limit(max(0.01, self.test_seconds - test.seconds)), quiet():
+                part()
+        except BaseException as error:
+            self._fail(test, error, test.hidden)
+        finally:
+            test.seconds += time.monotonic() - started
+
+    def _start(self, test: OpenTest, visible: list[ast.stmt]) -> None:
+        """Bind the student's names to proxies and run the visible statements."""
+        assert test.conversation is not None
+        source = test.source
+        for name in sorted(names.referenced_names(source)):
+            asked = name in self.student_names
+            if not asked:  # a name of nobody's: perhaps a helper of the student's
+                ours = name in self.namespace or name in self.test_names or hasattr(builtins, name)
+                asked = not ours and name not in names.bound_names(source)
+            if asked:
                 self.namespace.pop(name, None)
                 try:
-                    self.namespace[name] = conversation.get(name)
+                    self.namespace[name] = test.conversation.get(name)
                 except StudentFault as fault:
                     if fault.kind != "NameError":
                         self.namespace[name] = _Unusable(name, fault)
-        last = tree.body[-1] if tree.body else None
-        if isinstance(last, ast.Expr):
-            tree.body.pop()
-        exec(compile(tree, f"<{grade_id}>", "exec"), self.namespace)
-        if not isinstance(last, ast.Expr):
-            return max_points, PASSED, ""
-        value = eval(compile(ast.Expression(last.value), f"<{grade_id}>", "eval"), self.namespace)
-        return _partial(value, max_points)
+        exec(compile(ast.Module(visible, []), f"<{test.grade_id}>", "exec"), self.namespace)
+
+    def _score(self, test: OpenTest) -> None:
+        """Run what is left of the test and count its points."""
+        exec(compile(ast.Module(test.rest, []), f"<{test.grade_id}>", "exec"), self.namespace)
+        points, status, note = test.max_points, PASSED, ""
+        if test.last is not None:
+            value = eval(
+                compile(ast.Expression(test.last.value), f"<{test.grade_id}>", "eval"), self.namespace
+            )
+            points, status, note = _partial(value, test.max_points)
+        message = HIDDEN_MESSAGE if test.hidden and status in (PARTIAL, FAILED) else ""
+        test.outcome = TestOutcome(
+            test.grade_id, points, test.max_points, status, message, bool(message), note=note
+        )
+
+    def _fail(self, test: OpenTest, error: BaseException, hidden: bool) -> None:
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+            raise error
+        status, message, note = self._explain(error, test.source, test.grade_id, hidden)
+        test.outcome = TestOutcome(
+            test.grade_id,
+            0.0,
+            test.max_points,
+            status,
+            message[:MAX_MESSAGE],
+            hidden,
+            note=note[:MAX_MESSAGE],
+        )
 
     def _explain(
         self, error: BaseException, source: str, grade_id: str, hidden: bool
     ) -> tuple[str, str, str]:
-        """Status, what the student may read, what the instructor reads."""
-        text = str(error)
+        """Status, what the student may read, what the instructor reads.
+
+        Of a hidden part the student reads fixed words only: whatever the student's code put into an
+        exception, or did to its process, may hold what the hidden test passed in.
+        """
+        text = _text_of(error)
+        if isinstance(error, Unsendable):
+            return INTERNAL, OUR_FAULT, text
+        if isinstance(error, Broken) and error.status == INTERNAL:
+            return INTERNAL, OUR_FAULT, error.why
+        if isinstance(error, (TestTimeout, Broken, MemoryError)) and not isinstance(error, _Raised):
+            status = (
+                error.status
+                if isinstance(error, Broken)
+                else TIMEOUT
+                if isinstance(error, TestTimeout)
+                else MEMORY
+            )
+            if hidden:
+                return status, f"In a hidden test your code {_HIDDEN_ENDS.get(status, 'ended')}.", text
+            if isinstance(error, Broken):
+                return status, f"Your code {error.why}.", ""
+            if isinstance(error, TestTimeout):
+                return status, f"This test took longer than {self.test_seconds:g} seconds.", ""
+            return status, "This test ran out of memory with what your code returned.", ""
         if isinstance(error, _Raised):
             kind = error.fault.kind
             status = MEMORY if kind == "MemoryError" else FAILED
@@ -523,24 +633,26 @@ class _Unusable:
 
 
 def _partial(value: Any, max_points: float) -> tuple[float, str, str]:
-    """Points by a test's last value, as nbgrader counts them.
+    """Points by a test's last value: a number is the points; None, a text or a truth value is full marks.
 
-    A number is the points, anything else is full marks.
+    nbgrader takes everything else for full marks too; here it might come from the student, so it asks for a
+    person.
     """
-    if value is None or isinstance(value, Remote):
+    if value is None or isinstance(value, (bool, str, Remote)):
         return max_points, PASSED, ""
+    torch = sys.modules.get("torch")
+    if isinstance(value, np.generic) or (
+        torch is not None and isinstance(value, torch.Tensor) and value.ndim == 0
+    ):
+        value = value.item()
     try:
-        number = float(str(value)) if not isinstance(value, (bool, str)) else None
-    except ValueError:
-        number = None
-    if number is None:
-        return max_points, PASSED, ""
+        number = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        number = math.nan
     if not math.isfinite(number) or number < 0 or number > max_points:
-        return (
-            0.0,
-            INTERNAL,
-            f"the test's last value is {value!r}; points must be between 0 and {max_points:g}",
-        )
+        kind = type(value).__name__
+        note = f"the test's last value, of type {kind}, is no number between 0 and {max_points:g}"
+        return 0.0, INTERNAL, note
     return number, PASSED if number == max_points else (PARTIAL if number > 0 else FAILED), ""
 
 

@@ -31,6 +31,7 @@ from autograder.settings import Limits
 NOBODY = 65534
 START_SECONDS = 90.0
 GRACE_SECONDS = 1.5
+MAX_OUTPUTS = 500  # displayed by one cell
 _START = (
     "import sys; sys.path.insert(0, '/grader'); "
     "from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
@@ -217,6 +218,8 @@ def command(modules: list[str], hidden: list[Path]) -> list[str]:
         "/proc",
         "--dev",
         "/dev",
+        "--remount-ro",
+        "/dev",
         "--perms",
         "1777",
         "--tmpfs",
@@ -281,7 +284,8 @@ class Sandbox:
         bare = self.isolation == NONE
         argv = _bare_command() if bare else command(self.modules, self.hidden)
         sessions = max(4, os.cpu_count() or 1)  # so many at a time share this warm process, and its group
-        self.group = cgroup.make(self.limits.memory_mb * sessions, self.limits.processes * sessions)
+        each = self.limits.memory_mb + self.limits.disk_mb + 512  # with room for the watch to be late
+        self.group = cgroup.make(each * sessions, self.limits.processes * sessions)
         self._process = subprocess.Popen(
             [*argv, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
@@ -419,7 +423,7 @@ class Session:
         self._lifeline = lifeline
         self._pipes = {out: bytearray(), err: bytearray()}
         self._out, self._err = out, err
-        self._printed = 0
+        self._kept = 0  # bytes of output, over all cells
         for fd in self._pipes:
             os.set_blocking(fd, False)
         self.main = Peer(frames, self)
@@ -457,7 +461,8 @@ class Session:
             run.status = broken.status
             run.error = {"type": broken.status, "text": broken.why, "base": "Exception", "where": ""}
         else:
-            run.outputs = _checked_outputs(reply.get("outputs"), self.limits.output_kb << 10)
+            run.outputs = _checked_outputs(reply.get("outputs"), (self.limits.output_kb << 10) - self._kept)
+            self._kept += sum(len(text) for shown in run.outputs for text in shown["data"].values())
             run.error = _checked_error(reply.get("error"))
         if run.error is not None and self.main.interrupted:
             run.status = "timeout"
@@ -583,9 +588,9 @@ class Session:
             return False
         if not data:
             return False
-        self._printed += len(data)
-        room = (self.limits.output_kb << 10) - sum(len(b) for b in self._pipes.values())
+        room = (self.limits.output_kb << 10) - self._kept
         self._pipes[fd] += data[: max(0, room)]
+        self._kept += min(len(data), max(0, room))
         if room < len(data) and "output" not in self.limits_hit:
             self.limits_hit.append("output")
         return True
@@ -763,7 +768,7 @@ def _checked_outputs(outputs: Any, room: int) -> list[dict[str, Any]]:
     import binascii
 
     kept: list[dict[str, Any]] = []
-    for output in outputs if isinstance(outputs, list) else []:
+    for output in outputs[:MAX_OUTPUTS] if isinstance(outputs, list) else []:
         if not isinstance(output, dict) or not isinstance(output.get("data"), dict):
             continue
         data: dict[str, str] = {}

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import decimal
+import fractions
 import json
 import math
 import struct
@@ -25,7 +27,7 @@ import numpy as np
 MAX_DEPTH = 64
 MAX_NODES = 2_000_000
 MAX_BUFFERS = 4096
-MAX_HEADER = 256 << 20
+MAX_HEADER = 32 << 20  # of JSON; large values travel in buffers
 PREFIX = struct.Struct("!4sIQI")  # magic, header bytes, bytes of all buffers, number of buffers
 MAGIC = b"NW01"
 _SAFE_INT = 1 << 53
@@ -216,6 +218,10 @@ class Encoder:
             return self._items("list", value, depth)
         if kind is range:
             return ["range", *(self.encode(v) for v in (value.start, value.stop, value.step))]
+        if kind is fractions.Fraction:
+            return ["Fraction", self.encode(value.numerator), self.encode(value.denominator)]
+        if kind is decimal.Decimal:
+            return ["Decimal", str(value)]
         if kind is slice:
             return ["slice", *(self.encode(v, depth + 1) for v in (value.start, value.stop, value.step))]
         if value is Ellipsis:
@@ -242,6 +248,7 @@ class Decoder:
     def __init__(self, buffers: list[bytes], reference: Callable[[list], Any] | None = None) -> None:
         self._buffers = buffers
         self._reference = reference
+        self.used: set[int] = set()
 
     def decode(self, tree: Any) -> Any:
         """The value of a JSON tree."""
@@ -251,6 +258,7 @@ class Decoder:
             raise
         except (
             ValueError,
+            ArithmeticError,
             TypeError,
             KeyError,
             IndexError,
@@ -285,6 +293,7 @@ class Decoder:
     def _bytes(self, index: Any) -> bytes:
         if type(index) is not int or not 0 <= index < len(self._buffers):
             raise WireError("no such buffer")
+        self.used.add(index)
         return self._buffers[index]
 
     def _shape(self, shape: Any) -> tuple[int, ...]:
@@ -415,6 +424,19 @@ def _int(_: Decoder, rest: list, __: int) -> int:
     return int(rest[0], 16)
 
 
+def _range(*ends: Any) -> range:
+    made = range(*ends)
+    if len(made) > MAX_NODES:
+        raise WireError("a range that is too long")
+    return made
+
+
+def _decimal(text: Any) -> decimal.Decimal:
+    if not isinstance(text, str) or len(text) > 1000:
+        raise WireError("not a decimal number")
+    return decimal.Decimal(text)
+
+
 _DECODERS: dict[str, Callable[[Decoder, list, int], Any]] = {
     "float": _float,
     "int": _int,
@@ -429,7 +451,9 @@ _DECODERS: dict[str, Callable[[Decoder, list, int], Any]] = {
     "defaultdict": lambda d, r, n: d._defaultdict(r, n),
     "bytes": lambda d, r, n: d._bytes(r[0]),
     "bytearray": lambda d, r, n: bytearray(d._bytes(r[0])),
-    "range": lambda d, r, n: range(*(d._decode(v, n) for v in r)),
+    "range": lambda d, r, n: _range(*(d._decode(v, n) for v in r)),
+    "Fraction": lambda d, r, n: fractions.Fraction(d._decode(r[0], n), d._decode(r[1], n)),
+    "Decimal": lambda d, r, n: _decimal(r[0]),
     "slice": lambda d, r, n: slice(*(d._decode(v, n) for v in r)),
     "Ellipsis": lambda d, r, n: Ellipsis,
     "dtype": lambda d, r, n: _numpy_dtype(r[0]),
