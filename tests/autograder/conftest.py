@@ -114,7 +114,7 @@ HOSTILE_ANSWER = (
     f'[x](<javascript:{MARK}>) [y](&#106;avascript:{MARK}) [<a title="](javascript:{MARK})">z</a>\n\n'
     f"```mermaid\n<img src=x onerror={MARK}>\n```\n\n$\\href{{javascript:{MARK}}}{{m}}$\n"
 )
-HOSTILE_STUDENT = "javascript:window.pwned=1;%3Cscript%3E"  # worse names are refused when grading
+HOSTILE_STUDENT = "(javascript:window.pwned=1)%3Cscript%3E"  # worse names are refused when grading
 
 
 @dataclass(frozen=True)
