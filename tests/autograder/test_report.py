@@ -123,7 +123,7 @@ def test_the_page_says_all_of_it_and_escapes_it(graded_course: Any, report: Repo
         "100% alike",
     ):
         assert text in page, text
-    assert course_copy.hostile in page, "the name is text; nothing in it has a meaning in HTML"
+    assert graded_course.hostile in page, "the name is text; nothing in it has a meaning in HTML"
     assert "http" not in page.replace("http-equiv", "").replace("evil.example", "").replace(
         "url(http://", ""
     ).replace("http:///", "").replace("0;url=http", "")
