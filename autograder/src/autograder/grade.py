@@ -92,9 +92,7 @@ class Grading:
     def modules(self) -> list[str]:
         """What both sides import before the first hand-in."""
         found = set(self.assignment.modules) | {"numpy"}
-        if "nextword" in {m.split(".")[0] for m in found}:
-            found |= {"matplotlib.pyplot"}
-        if any(m.split(".")[0] == "matplotlib" for m in found):
+        if {m.split(".")[0] for m in found} & {"nextword", "matplotlib"}:
             found |= {"matplotlib.pyplot"}
         return sorted(found)
 

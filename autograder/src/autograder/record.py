@@ -203,12 +203,6 @@ class Recorder:
         return table
 
 
-def remove_submission(recorder: Recorder, student: str) -> None:
-    """Take a student's submission of this assignment out of the gradebook."""
-    with contextlib.suppress(MissingEntry):
-        recorder.gradebook.remove_submission(recorder.assignment.name, student)
-
-
 def as_document(ours: AssignmentNotebook, result: NotebookResult) -> Any:
     """The graded notebook as an nbformat node that nbgrader's preprocessors understand."""
     outcomes = {o.grade_id: o for o in result.outcomes}

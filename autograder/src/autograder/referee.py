@@ -116,7 +116,6 @@ class Conversation:
             header = {
                 "op": "call",
                 "target": target._number,
-                "path": [],
                 "args": encoder.encode(list(args)),
                 "kwargs": encoder.encode(kwargs),
                 "after": after,

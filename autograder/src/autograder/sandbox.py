@@ -86,15 +86,6 @@ class Unsendable(Exception):
     """An argument of a test can't cross: the test author's fault."""
 
 
-@dataclass(frozen=True)
-class Handle:
-    """Something that stays in the student's process. `kind`: function, class, module, iterator or object."""
-
-    number: int
-    kind: str
-    name: str
-
-
 @dataclass
 class CellRun:
     """How one cell ran.
@@ -486,9 +477,9 @@ class Session:
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self.main.channel.send({"op": "snapshot"}, (), self._until(self.limits.cell_seconds))
+            self.main.channel.send({"op": "snapshot"}, (), self.until(self.limits.cell_seconds))
             socket.send_fds(self.main.channel.sock, [b"f"], [theirs.fileno()])
-            reply, _ = self.main.receive(self._until(self.limits.cell_seconds))
+            reply, _ = self.main.receive(self.until(self.limits.cell_seconds))
         except (Closed, Late, OSError, wire.WireError):
             self.main.close()
             ours.close()
@@ -613,14 +604,11 @@ class Session:
     def watched(self) -> tuple[int, ...]:
         return tuple(self._pipes)
 
-    def _until(self, seconds: float) -> float:
-        return min(self.deadline, time.monotonic() + seconds)
-
     def until(self, seconds: float) -> float:
         """The moment at which an operation of so many seconds ends, or the hand-in's own end if that is
         sooner.
         """
-        return self._until(seconds)
+        return min(self.deadline, time.monotonic() + seconds)
 
     def close(self) -> None:
         """End every process of the hand-in and wait until the kernel has taken them away."""

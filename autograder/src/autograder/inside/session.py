@@ -183,8 +183,6 @@ class _Session:
 
     def do_call(self, header: dict[str, Any], decoder: wire.Decoder) -> tuple[dict[str, Any], list[bytes]]:
         target = self.handles[header["target"]]
-        for name in header["path"]:
-            target = getattr(target, name)
         args, kwargs = decoder.decode(header["args"]), decoder.decode(header["kwargs"])
         result = target(*args, **kwargs)
         if header["after"]:
