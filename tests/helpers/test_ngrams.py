@@ -41,7 +41,7 @@ class BruteForce:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_equals_the_definition(n: int) -> None:
-    sentences, new = corpus("village").train[:25], corpus("village").train[20:30]
+    sentences, new = corpus("village").train[:25], corpus("village").train[22:28]
     words = sorted({word for sentence in sentences + new for word in sentence} | {"unheard", "</s>"})
     model = KneserNey(sentences, n, words, discount=0.75)
     brute = BruteForce(sentences, n, len(words), Fraction(3, 4))

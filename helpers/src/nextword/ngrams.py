@@ -1,8 +1,8 @@
 """Interpolated Kneser-Ney models of whole sentences, counted and scored with sorted arrays.
 
-Contexts live in a trie that grows from the nearest word outwards: a context of m words is the pair (context of
-m - 1 words, word before it), so one integer per position and order is all that is kept. Looking up a text is
-one binary search per order for all of its words at once.
+Contexts live in a trie that grows from the nearest word outwards: a context of m words is the pair (context
+of m - 1 words, word before it), one integer per position and order. A text is looked up with one binary
+search per order for all of its words at once.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class KneserNey:
     ) -> None:
         if n < 1 or not 0 <= discount <= 1:
             raise ValueError(
-                f"n = {n} and discount = {discount} make no model. Choose n of 1 or more, a discount from 0 to 1."
+                f"n = {n} and discount = {discount} make no model. "
+                "Choose n of 1 or more, and a discount from 0 to 1."
             )
         self.n, self.discount = n, discount
         if vocabulary is None:
@@ -91,8 +92,8 @@ class KneserNey:
     def next_word_distribution(self, prefix: Sequence[str]) -> Floats:
         """Return P(next word | prefix), shape (V,), in the order of `vocabulary`.
 
-        The prefix holds the words of the sentence so far, and no start symbol. A word in it that is not in the
-        vocabulary is a context never seen.
+        The prefix holds the words of the sentence so far, and no start symbol. A word in it that is not in
+        the vocabulary is a context never seen.
         """
         start = len(self.vocabulary)
         ids = [start] * (self.n - 1) + [self._index.get(word, LOST) for word in prefix]
@@ -133,7 +134,7 @@ class KneserNey:
         orders: list[_Order] = []
         for contexts in reversed(keys):
             owner = windows // size
-            totals = np.bincount(owner, weights=counts, minlength=len(contexts))
+            totals = np.bincount(owner, weights=counts, minlength=len(contexts)).astype(np.float64)
             types = np.bincount(owner, minlength=len(contexts)).astype(np.float64)
             orders.append(_Order(contexts, windows, counts.astype(np.float64), totals, types))
             # without its farthest word, every different window is one more word before a shorter one
