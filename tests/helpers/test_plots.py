@@ -33,6 +33,8 @@ FIGURES = {
     "zipf": lambda **k: plots.zipf(Counter("aaaabbc"), **k),
     "heat_map": lambda **k: plots.heat_map([[0.1, 0.9]], ["row"], ["c1", "c2"], **k),
     "heat_maps": lambda **k: plots.heat_map({"A": [[-1.0]], "B": [[2.0]]}, ["row"], ["column"], **k),
+    "attention": lambda **k: plots.attention([[1, 0], [0.25, 0.75]], ["the", "cat"], ["the", "cat"], **k),
+    "heads": lambda **k: plots.attention({h: [[0.5, 0.5]] for h in "ABC"}, ["q"], ["k1", "k2"], **k),
     "ngram_windows": lambda **k: plots.ngram_windows(["the", "dog"], 3, **k),
     "ladder_chart": lambda **k: plots.ladder_chart({"Uniform": 2.2, "Broken": math.inf}, 0.6, **k),
 }
@@ -82,6 +84,8 @@ def test_alt_text_made_from_data_holds_the_data() -> None:
     assert "number 1 is a with 4" in plots.alt_text(FIGURES["zipf"](title="T"))
     assert "row to c2 0.90" in plots.alt_text(FIGURES["heat_map"](title="T"))
     assert "A: row to column -1.00; B: row to column 2.00" in plots.alt_text(FIGURES["heat_maps"](title="T"))
+    assert "the at the 1.00, cat at cat 0.75" in plots.alt_text(FIGURES["attention"](title="T"))
+    assert "A: q at k1 0.50; B: q at k1 0.50" in plots.alt_text(FIGURES["heads"](title="T"))
     assert "<s> <s>, then the; <s> the, then dog; the dog, then </s>" in plots.alt_text(
         FIGURES["ngram_windows"](title="T")
     )
@@ -113,6 +117,15 @@ def test_stacked_bars_stand_on_each_other() -> None:
     assert [(p.get_y(), p.get_height()) for p in patches] == [(0, 1), (0, 2), (1, 3), (2, 4)]
 
 
+def test_attention_is_drawn_as_areas_and_a_mask_leaves_a_place_empty() -> None:
+    figure = plots.attention([[1, 0], [0.25, 0.75]], ["a", "b"], ["c", "d"], title="T")
+    boxes = [path.get_extents() for path in figure.axes[0].collections[0].get_paths()]
+    centres = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in boxes]
+    assert np.allclose(centres, [(0, 0), (0, 1), (1, 1)])
+    areas = [box.width * box.height for box in boxes]
+    assert np.allclose(np.array(areas) / areas[0], [1, 0.25, 0.75])
+
+
 def test_infinity_is_marked_and_hatched() -> None:
     assert "∞" in texts_of(FIGURES["lines"](title="T"))
     broken, uniform = FIGURES["ladder_chart"]().axes[0].patches[:2]
@@ -139,6 +152,8 @@ def test_windows_are_those_of_the_model() -> None:
         (lambda: plots.stacked_bars(["a"], {"x": []}, title="", y_label=""), "0 values for 1 bars"),
         (lambda: plots.zipf({}, title=""), "no words to rank"),
         (lambda: plots.heat_map([[1]], ["a"], ["b", "c"], title=""), r"shape \(1, 1\)"),
+        (lambda: plots.attention([[[1]]], ["a"], ["b"], title=""), r"shape \(1, 1, 1\).* one sentence"),
+        (lambda: plots.explore(plots.bars, values=[]), "nothing to choose for 'values'"),
         (lambda: plots.ngram_windows([], 2, title=""), "at least one word"),
         (lambda: plots.ngram_windows(["a"], 0, title=""), "n of at least 1"),
     ],
@@ -205,3 +220,30 @@ def test_alt_text_reaches_the_html_once_per_figure() -> None:
         "Last line of a cell. Bars of probability: a: 1.",
         "With pyplot about. Bars of probability: a: 1.",
     ]
+
+
+def test_explore_outside_a_notebook_shows_the_first_choice(capsys) -> None:
+    plots.explore(lambda n: plots.bars({"a": n}, title=f"T{n}"), n=[1, 2])
+    assert capsys.readouterr().out == "T1. Bars of probability: a: 1.\n"
+
+
+def test_menus_draw_the_figure_anew_and_a_page_keeps_it() -> None:
+    cells = [
+        "from nextword import plots\n"
+        "plots.explore(lambda n, word: plots.bars({word: n}, title='T'), n=[1, 2], word=['a', 'b'])",
+        "from ipywidgets.widgets.widget import _instances\n"
+        "menus = {w.description: w for w in _instances.values() if hasattr(w, 'options')}\n"
+        "menus['n'].value = 1\n"
+        "menus['word'].value = 1",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3")
+    with client.setup_kernel():
+        client.execute_cell(notebook.cells[0], 0)
+        figure, menus = notebook.cells[0].outputs
+        assert figure.metadata["image/png"]["alt"] == "T. Bars of probability: a: 1."
+        assert "application/vnd.jupyter.widget-view+json" in menus.data
+        client.execute_cell(notebook.cells[1], 1)
+    figure = notebook.cells[0].outputs[0]
+    assert figure.metadata["image/png"]["alt"] == "T. Bars of probability: b: 2."
+    assert figure.data["text/plain"] == "T. Bars of probability: b: 2."

@@ -322,6 +322,68 @@ def heat_map(
 
 
 @_styled
+def attention(
+    weights: ArrayLike | Mapping[str, ArrayLike],
+    queries: Sequence[str],
+    keys: Sequence[str],
+    *,
+    title: str,
+    alt: str | None = None,
+) -> Figure:
+    """Return attention weights as squares: a row per query, a column per key, the area is the weight.
+
+    Shape (len(queries), len(keys)), or several named ones, such as heads, two in a row; else ValueError. A
+    weight of 0 leaves its place empty, so that a mask shows.
+    """
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    named = weights if isinstance(weights, Mapping) else {"": weights}
+    panels = {name: np.asarray(values, dtype=float) for name, values in named.items()}
+    for name, values in panels.items():
+        if values.shape != (len(queries), len(keys)):
+            raise ValueError(
+                f"Attention {name!r} has shape {values.shape}, but there are names for {len(queries)} "
+                f"queries and {len(keys)} keys. Pass the weights of one sentence, one head."
+            )
+    across = min(len(panels), 2)
+    down = math.ceil(len(panels) / 2)
+    cell = min(0.42, (5.6 if across == 1 else 2.5) / max(len(keys), 1))
+    size = 9 if cell < 0.22 else 10
+    above = 0.35 + 0.085 * max(map(len, keys), default=0)
+    figure, grid = _new(title, down * (cell * len(queries) + above + 0.25 * (len(panels) > 1)), across, down)
+    every = list(np.atleast_1d(grid).flat)
+    for axes in every[len(panels) :]:
+        axes.axis("off")
+    for axes, (name, values) in zip(every, panels.items(), strict=False):
+        sides = np.sqrt(np.clip(np.nan_to_num(values), 0, 1)) * 0.94
+        squares = [
+            Rectangle((column - side / 2, row - side / 2), side, side)
+            for (row, column), side in np.ndenumerate(sides)
+            if side > 0
+        ]
+        axes.add_collection(PatchCollection(squares, facecolor=COLOURS[0], edgecolor="none", zorder=2))
+        axes.set(xlim=(-0.5, len(keys) - 0.5), ylim=(len(queries) - 0.5, -0.5), aspect="equal")
+        axes.set_xticks(range(len(keys)), keys, fontsize=size, rotation=90 if max(map(len, keys)) > 2 else 0)
+        axes.set_yticks(range(len(queries)), queries, fontsize=size)
+        axes.set_xticks(np.arange(len(keys) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(queries) + 1) - 0.5, minor=True)
+        axes.tick_params(which="both", length=0, labeltop=True, labelbottom=False)
+        axes.grid(which="minor", color=FAINT, linewidth=0.6)
+        axes.spines[:].set_visible(False)
+        if name:
+            axes.set_xlabel(name, fontsize=11, fontweight="bold")
+    told = []
+    for name, values in panels.items():
+        best = [
+            f"{query} at {keys[int(row.argmax())]} {row.max():.2f}"
+            for query, row in zip(queries, values, strict=True)
+        ]
+        told.append((f"{name}: " if name else "") + ", ".join(best))
+    return _finish(figure, alt or f"{title}. Attention; where each looks most: {'; '.join(told)}.")
+
+
+@_styled
 def ngram_windows(words: Sequence[str], n: int, *, title: str, alt: str | None = None) -> Figure:
     """Return a picture of the windows of an n-gram model: per prediction a row, with context and word."""
     if n < 1 or not words:
@@ -400,10 +462,57 @@ def show(figure: Figure, alt: str | None = None) -> None:
     alt = alt or alt_text(figure)
     if not alt:
         raise ValueError("This figure has no alt text. Pass alt=... with a sentence that says what it shows.")
-    if not _in_notebook():
+    if not in_notebook():
         print(alt)
         return
     from IPython.display import display
+
+    data, metadata = _png(figure, alt)
+    display(data, metadata=metadata, raw=True)
+
+
+def explore(draw: Callable[..., Figure], **choices: Sequence[Any]) -> None:
+    """Display draw(...) for the first of all choices and, where a kernel runs, menus to choose others.
+
+    The menus, one for each of `choices`, draw the figure anew in its place. A page made from the notebook
+    keeps the figure shown last.
+    Raises ValueError for a menu without choices.
+    """
+    for name, options in choices.items():
+        if len(options) == 0:
+            raise ValueError(f"There is nothing to choose for {name!r}. Pass at least one value.")
+    figure = draw(**{name: options[0] for name, options in choices.items()})
+    if not in_notebook():
+        show(figure)
+        return
+    from IPython.display import display
+
+    data, metadata = _png(figure, alt_text(figure))
+    shown = display(data, metadata=metadata, raw=True, display_id=True)
+    try:
+        import ipywidgets
+    except ImportError:  # the figure stands without menus
+        return
+    menus = {
+        name: ipywidgets.Dropdown(
+            options=[(str(option), i) for i, option in enumerate(options)],
+            description=name.replace("_", " "),
+        )
+        for name, options in choices.items()
+    }
+
+    def redraw(_: Any) -> None:
+        chosen = draw(**{name: choices[name][menu.value] for name, menu in menus.items()})
+        data, metadata = _png(chosen, alt_text(chosen))
+        shown.update(data, metadata=metadata, raw=True)
+
+    for menu in menus.values():
+        menu.observe(redraw, names="value")
+    display(ipywidgets.HBox([*menus.values(), ipywidgets.Label("(choose while the notebook runs)")]))
+
+
+def _png(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what Jupyter displays for a figure, and its metadata: the size on the page and the alt text."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     png = io.BytesIO()
@@ -412,11 +521,10 @@ def show(figure: Figure, alt: str | None = None) -> None:
         "width": round(figure.get_figwidth() * DPI / 2),
         "height": round(figure.get_figheight() * DPI / 2),
     }
-    metadata = {"image/png": {"alt": alt, **size}}
-    display({"image/png": png.getvalue(), "text/plain": alt}, metadata=metadata, raw=True)
+    return {"image/png": png.getvalue(), "text/plain": alt}, {"image/png": {"alt": alt, **size}}
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
@@ -441,14 +549,14 @@ def _figure_type() -> type[Figure]:
     return CourseFigure
 
 
-def _new(title: str, height: float, panels: int = 1) -> tuple[Figure, Any]:
+def _new(title: str, height: float, panels: int = 1, rows: int = 1) -> tuple[Figure, Any]:
     """Return an empty figure with its title, and its axes: an array of them for several panels."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     title_lines = _balanced(title)
     size = (WIDTH, height + 0.24 * len(title_lines))
     figure = _figure_type()(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.09))
-    axes: Any = figure.subplots(1, panels)
+    axes: Any = figure.subplots(rows, panels)
     figure.suptitle("\n".join(title_lines), x=0.014, ha="left", fontsize=13, fontweight="bold")
     return figure, axes
 
