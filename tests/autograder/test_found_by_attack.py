@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -221,10 +220,8 @@ def test_a_hand_in_can_not_make_itself_our_fault(worker: Worker) -> None:
         "import resource\ntry: resource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))\nexcept OSError: pass",
         "\n".join(["!true"] * 600),
     ):
-        started = time.monotonic()
         result = grade(worker, cells, {}, extra={2: code})
         assert {o.status for o in result.outcomes} <= {"passed", "timeout"}, (code[:40], result.outcomes)
-        assert time.monotonic() - started < 40
 
 
 def test_two_hand_ins_share_no_terminal(worker: Worker) -> None:

@@ -12,10 +12,12 @@ import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_locked_libc = ctypes.PyDLL(None, use_errno=True)
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
@@ -50,13 +52,32 @@ def mount(source: str, target: str, kind: str | None, flags: int = 0, data: str 
     )
 
 
-def enter_namespaces() -> None:
-    """New user, mount, pid, network, ipc, uts and cgroup namespaces; same uid inside.
+def fork_into_namespaces() -> int:
+    """os.fork(), with the child as the first process in new user, mount, pid, network, ipc, uts and cgroup
+    namespaces; it calls `remain` to have a user there.
 
-    Needs a process with one thread.
+    One clone(2) instead of fork, unshare and a second fork: each copy of a process that holds torch costs
+    milliseconds. Needs a process with one thread, as libc's own handlers of fork are passed over.
+    Raises OSError.
     """
-    uid, gid = os.getuid(), os.getgid()
-    _check(_libc.unshare(_ALL_NAMESPACES), "unshare")
+    number = _CLONE[_ARCHITECTURES[platform.machine()][0]]
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    # A PyDLL keeps the interpreter's lock over the call, so the child holds it as well.
+    flags = ctypes.c_ulong(_ALL_NAMESPACES | signal.SIGCHLD)
+    pid = int(_locked_libc.syscall(number, flags, None, None, None, None))
+    if pid:
+        errno = ctypes.get_errno()
+        python.PyOS_AfterFork_Parent()
+        if pid < 0:
+            raise OSError(errno, f"clone: {os.strerror(errno)}")
+        return pid
+    python.PyOS_AfterFork_Child()
+    return 0
+
+
+def remain(uid: int, gid: int) -> None:
+    """In the first process of a new user namespace: be the user that one was outside. Raises OSError."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)

@@ -55,9 +55,7 @@ def main(control_fd: int) -> None:
             continue
         if not message:
             return
-        if os.fork() == 0:
-            control.close()
-            _job(json.loads(message), fds, settings["nested"], settings["watch"])
+        _begin(control, json.loads(message), fds, settings["nested"], settings["watch"])
         for fd in fds:
             os.close(fd)
 
@@ -106,20 +104,32 @@ def warm_up(modules: list[str]) -> list[str]:
     return notes
 
 
-def _job(job: dict[str, Any], fds: list[int], nested: bool, watch: bool) -> None:
+def _begin(control: socket.socket, job: dict[str, Any], fds: list[int], nested: bool, watch: bool) -> None:
+    """Fork the keeper of a hand-in, behind its own walls where it shall have them."""
+    user = os.getuid(), os.getgid()
+    try:
+        keeper = isolation.fork_into_namespaces() if nested else os.fork()
+    except OSError as error:
+        with socket.socket(fileno=os.dup(fds[0])) as lifeline:
+            _tell(lifeline, {"failure": f"{type(error).__name__}: {error}"})
+        return
+    if keeper == 0:
+        control.close()
+        _job(job, fds, user if nested else None, watch)
+
+
+def _job(job: dict[str, Any], fds: list[int], nested_user: tuple[int, int] | None, watch: bool) -> None:
     """Build the walls, become the keeper, start the student's process. Never returns."""
     lifeline = socket.socket(fileno=fds[0])
     status = 1
     try:
-        if nested:
-            isolation.enter_namespaces()
-            if os.fork():
-                os._exit(0)
         notes = []
-        if nested and not isolation.mount_private(int(job["limits"]["disk_mb"])):
-            notes.append("no fresh /proc")
-        status = _keep(lifeline, fds[1:], job, notes, watch, alone=nested)
-        if nested:
+        if nested_user:
+            isolation.remain(*nested_user)
+            if not isolation.mount_private(int(job["limits"]["disk_mb"])):
+                notes.append("no fresh /proc")
+        status = _keep(lifeline, fds[1:], job, notes, watch, alone=nested_user is not None)
+        if nested_user:
             _end_all()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         _tell(lifeline, {"cpu_seconds": used.ru_utime + used.ru_stime})
