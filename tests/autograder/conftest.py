@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -265,3 +267,17 @@ def graded_course(tmp_path_factory: pytest.TempPathFactory) -> GradedCourse:
 def course_copy(graded_course: GradedCourse, tmp_path: Path) -> GradedCourse:
     """The graded course in a folder of its own, for a test that changes it."""
     return graded_course.copy(tmp_path / "course")
+
+
+@pytest.fixture
+def must_end() -> Iterator[None]:
+    """Stop a test that hangs: what takes a second here would take hours if its time grew with the square."""
+
+    def give_up(*_: object) -> None:
+        raise AssertionError("this hangs")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

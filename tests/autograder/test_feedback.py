@@ -9,7 +9,6 @@ import re
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -311,23 +310,21 @@ def test_text_is_made_plain(text: str, seen: str) -> None:
     assert pages.plain(text) == seen
 
 
+@pytest.mark.usefixtures("must_end")
 def test_long_text_keeps_its_ends_and_stays_quick() -> None:
     shown = pages.plain("start" + "x" * 3_000_000 + "end")
     assert shown.startswith("start") and shown.endswith("end") and len(shown) < 21_000
     assert "characters left out" in shown
     for hostile in ("\x1b]" * 500_000, "\x1b[" * 500_000, "\r" * 1_000_000, "\x1b[0;" * 300_000):
-        started = time.monotonic()
         pages.plain(hostile)
-        assert time.monotonic() - started < 2
 
 
+@pytest.mark.usefixtures("must_end")
 @pytest.mark.parametrize(
     "source", ["'" * 200_000, "(" * 200_000, "@" * 200_000, "f'{" * 60_000, "\\" * 200_000]
 )
 def test_hostile_source_does_not_hold_up_the_page(source: str) -> None:
-    started = time.monotonic()
     pages.highlighted(source)
-    assert time.monotonic() - started < 10
 
 
 def test_only_real_pictures_of_a_sane_size_are_shown() -> None:

@@ -264,10 +264,8 @@ def test_what_holds_no_cell_is_unreadable_with_a_reason(data: bytes) -> None:
     assert [c.origin for c in rebuilt.cells] == list(OURS.cells)
 
 
+@pytest.mark.usefixtures("must_end")
 def test_hostile_texts_are_read_in_reasonable_time() -> None:
-    import time
-
-    started = time.monotonic()
     for data in (
         b'{"id":' * 300_000,
         b'{"cells": [' + b'{"source": "' * 100_000,
@@ -278,7 +276,6 @@ def test_hostile_texts_are_read_in_reasonable_time() -> None:
         b'{"a":' + b"[" * 5_000_000 + b"}",
     ):
         rebuild(OURS, data)
-    assert time.monotonic() - started < 30
 
 
 def always_a_row(data: bytes) -> None:
