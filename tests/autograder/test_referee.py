@@ -137,6 +137,23 @@ assert not torch.allclose(model.weight, before)
     assert wrong.status == "failed"
 
 
+def test_a_module_takes_its_gradients_along(worker: Worker) -> None:
+    answer = """
+def step(model, optimizer, x):
+    optimizer.zero_grad(); model(x).sum().backward(); optimizer.step()
+"""
+    test = """
+model = torch.nn.Linear(2, 1)
+model.weight.grad = torch.tensor([[5.0, 7.0]])  # left over from an earlier step
+done = check.after(step, model, torch.optim.SGD(model.parameters(), lr=0.1), torch.ones(1, 2))
+assert torch.equal(done.arguments[0]["gradients"]["weight"], torch.ones(1, 2)), done.arguments[0]["gradients"]
+"""
+    outcome = judge(worker, answer, test)
+    assert outcome.status == "passed", outcome
+    forgotten = judge(worker, answer, test, given=answer.replace("optimizer.zero_grad(); ", ""))
+    assert forgotten.status == "failed"
+
+
 LIARS = {
     "equal to everything": "class Yes:\n    def __eq__(self, o): return True\n    def __getattr__(self, n): return Yes()\n    def __call__(self, *a, **k): return Yes()\n    def __bool__(self): return True\n    def __float__(self): return 2.0\n    def __array__(self, *a, **k): return np.array(2.0)\ndef f(x): return Yes()",
     "a float that lies": "class F(float):\n    def __eq__(self, o): return True\n    def __sub__(self, o): return 0.0\n    def __hash__(self): return 1\ndef f(x): return F(3.0)",

@@ -247,10 +247,18 @@ class _ArgumentEncoder(wire.Encoder):
         """
         if self._pickled:
             try:
-                self.buffers.append(pickle.dumps(self._pickled))
+                self.buffers.append(pickle.dumps((self._pickled, list(map(_gradients, self._pickled)))))
             except Exception as error:
                 raise wire.Uncrossable(type(self._pickled[0]).__name__, str(error)) from error
             header["pickle"] = len(self.buffers) - 1
+
+
+def _gradients(value: Any) -> list[Any] | None:
+    """What the parameters of a module carry and a pickle leaves behind; None for anything else."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.nn.Module):
+        return None
+    return [parameter.grad for parameter in value.parameters()]
 
 
 def _importable(value: Any) -> tuple[str, str] | None:

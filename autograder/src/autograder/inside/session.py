@@ -94,7 +94,7 @@ class _Session:
     def answer(self, header: dict[str, Any], buffers: list[bytes]) -> None:
         try:
             # Only the referee writes here, and this side has nothing to lose: unpickling inwards is safe.
-            self.pickled = pickle.loads(buffers[header["pickle"]]) if "pickle" in header else []
+            self.pickled = _unpickled(buffers[header["pickle"]]) if "pickle" in header else []
             reply, out = getattr(self, "do_" + header["op"])(header, wire.Decoder(buffers, self.resolve))
         except BaseException as error:
             reply, out = {"error": describe(error)}, []
@@ -252,6 +252,16 @@ class _Session:
             status = 0
         finally:
             os._exit(status)
+
+
+def _unpickled(data: bytes) -> list[Any]:
+    """The modules and optimizers that came with a call; the gradients travel beside their modules."""
+    values, gradients = pickle.loads(data)
+    for value, carried in zip(values, gradients, strict=True):
+        if carried is not None:
+            for parameter, gradient in zip(value.parameters(), carried, strict=True):
+                parameter.grad = gradient
+    return values
 
 
 def serve(sock: socket.socket, job: dict[str, Any]) -> None:
