@@ -15,7 +15,12 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from nextword import plots
+from nextword.training import History
 
+HISTORIES = {
+    "LSTM": History("", [10, 20, 30], [1.0, 2.0, 3.2], [2.0, 1.5, 1.1], [1.9, 1.4, 1.2]),
+    "quick": History("", [5, 9], [1.0, 2.0], [2.1, 1.3], []),
+}
 FIGURES = {
     "lines": lambda **k: plots.lines(
         [1, 2, 3], {"one": [1, 2, math.inf], "two": [3, math.nan, 3.1]}, x_label="x", y_label="y", **k
@@ -26,6 +31,7 @@ FIGURES = {
     "points": lambda **k: plots.lines(
         [1, 2], {"": [1, 2]}, x_label="x", y_label="y", points={"here": (1, 1)}, floor=("floor", 0.5), **k
     ),
+    "training": lambda **k: plots.training(HISTORIES, floor=("floor", 0.6), **k),
     "bars": lambda **k: plots.bars({"a": 0.25, "b": 0.75}, highlight="b", **k),
     "next_words": lambda **k: plots.next_words({"a": 0.5, "b": 0.3, "c": 0.1, "d": 0.1}, top=2, **k),
     "surprise": lambda **k: plots.surprise(["a", "</s>"], [3.0, 0.0], **k),
@@ -94,6 +100,20 @@ def test_alt_text_made_from_data_holds_the_data() -> None:
     assert "s: from 0 to 49" in plots.alt_text(long)
 
 
+def test_training_is_drawn_against_seconds_or_steps() -> None:
+    figure = plots.training(HISTORIES, title="T", against="steps")
+    train, valid, quick = figure.axes[0].lines
+    assert valid.get_xydata().tolist() == [[10, 1.9], [20, 1.4], [30, 1.2]]
+    assert train.get_ydata().tolist() == [2.0, 1.5, 1.1]
+    assert (train.get_linestyle(), valid.get_linestyle()) == ("--", "-")
+    assert quick.get_xydata().tolist() == [[5, 2.1], [9, 1.3]]
+    assert {"LSTM", "quick", "solid: validation text\ndashed: training text"} <= set(texts_of(figure))
+    assert "LSTM on the validation text from 1.90 to 1.20 in 30 steps" in plots.alt_text(figure)
+    assert "quick on the training text from 2.10 to 1.30 in 9 steps" in plots.alt_text(figure)
+    by_time = plots.training(HISTORIES, title="T").axes[0].lines[1]
+    assert by_time.get_xdata().tolist() == [1.0, 2.0, 3.2]
+
+
 def test_names_of_lines_that_end_together_keep_apart() -> None:
     series = {f"line {i}": [1.0, 1.0 + i / 1000] for i in range(5)}
     figure = plots.lines([0, 1], series, title="T", x_label="x", y_label="y", floor=("floor", 1.0))
@@ -147,6 +167,9 @@ def test_windows_are_those_of_the_model() -> None:
     [
         (lambda: plots.lines([1], {"a": [1, 2]}, title="", x_label="", y_label=""), "2 values for 1 places"),
         (lambda: plots.bars({"a": 1}, title="", highlight="b"), "no bar b"),
+        (lambda: plots.training({}, title=""), "nothing to draw"),
+        (lambda: plots.training({"a": History()}, title=""), "nothing to draw"),
+        (lambda: plots.training(HISTORIES, title="", against="days"), "not 'days'"),
         (lambda: plots.bars({}, title=""), "no bar"),
         (lambda: plots.surprise(["a"], [], title=""), "1 tokens and 0 surprises"),
         (lambda: plots.stacked_bars(["a"], {"x": []}, title="", y_label=""), "0 values for 1 bars"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from nextword.training import History
 
 INK, GREY, FAINT, WARM = "#222222", "#6b6b6b", "#dddddd", "#a84608"
 COLOURS = ("#12395b", "#d9641e", "#7fbfdc", "#7a3b8f", "#2e7d4f", "#a08a00")
@@ -131,6 +133,51 @@ def lines(
         _name_ends(figure, axes, ends)
     told = "; ".join(f"{name}: {_told(values)}" for name, values in series.items())
     return _finish(figure, alt or f"{title}. Line chart of {y_label} against {x_label}. {told}.")
+
+
+@_styled
+def training(
+    histories: Mapping[str, History],
+    *,
+    title: str,
+    against: str = "seconds",
+    floor: tuple[str, float] | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """Return what `nextword.training.train` measured: bits per character against "seconds" or "steps".
+
+    One colour per run: solid on the validation text, dashed on the training text, its name at the end.
+    `floor` is the name and height of a dotted line. Raises ValueError without a measured run, and for another
+    `against`.
+    """
+    if against not in ("seconds", "steps"):
+        raise ValueError(f"Training is drawn against 'seconds' or 'steps', not {against!r}.")
+    if not histories or not all(history.steps for history in histories.values()):
+        raise ValueError("There is nothing to draw. Pass histories that train(...) returned, by name.")
+    figure, axes = _new(title, 4.1)
+    ends: list[tuple[str, float, str]] = []
+    told = []
+    for i, (name, history) in enumerate(histories.items()):
+        x, colour = getattr(history, against), _of(COLOURS, i)
+        marker = _of(MARKERS, i) if len(x) <= 25 else ""
+        solid = history.valid or history.train
+        if history.valid:
+            axes.plot(x, history.train, color=colour, linestyle=(0, (4, 2)), linewidth=1.3)
+        axes.plot(x, solid, color=colour, marker=marker, linewidth=2, markersize=5)
+        ends.append((name, solid[-1], colour))
+        which = "validation" if history.valid else "training"
+        told.append(f"{name} on the {which} text from {_number(solid[0])} to {_number(solid[-1])}")
+        told[-1] += f" in {x[-1]:,.0f} {against}"
+    if floor is not None:
+        axes.axhline(floor[1], color=INK, linestyle=(0, (1, 1.5)), linewidth=1.5)
+        ends.append((*floor, INK))
+    if any(history.valid for history in histories.values()):
+        key = "solid: validation text\ndashed: training text"
+        axes.text(0.98, 0.97, key, transform=axes.transAxes, ha="right", va="top", color=GREY, fontsize=10)
+    axes.set(xlabel="seconds of training" if against == "seconds" else "steps", ylabel="bits per character")
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    _name_ends(figure, axes, ends)
+    return _finish(figure, alt or f"{title}. Bits per character against {against}: {'; '.join(told)}.")
 
 
 @_styled
@@ -415,11 +462,17 @@ def ngram_windows(words: Sequence[str], n: int, *, title: str, alt: str | None =
 
 @_styled
 def ladder_chart(
-    rungs: Mapping[str, float], floor: float, *, title: str | None = None, alt: str | None = None
+    rungs: Mapping[str, float],
+    floor: float,
+    *,
+    pale: Collection[str] = (),
+    title: str | None = None,
+    alt: str | None = None,
 ) -> Figure:
     """Return models as bars of bits per character, highest first, with the floor drawn in.
 
-    Infinity is a model that thinks some of the text impossible; its bar is hatched.
+    The models in `pale` stand back, for comparison. Infinity is a model that thinks some of the text
+    impossible; its bar is hatched.
     """
     ordered = dict(sorted(rungs.items(), key=lambda item: -item[1]))
     finite = {name: bits for name, bits in ordered.items() if math.isfinite(bits)}
@@ -434,7 +487,7 @@ def ladder_chart(
     longest = max([*finite.values(), 1.6 * floor])
     shown = {name: min(bits, 1.04 * longest) for name, bits in ordered.items()}
     texts = [f"{bits:.2f}" if math.isfinite(bits) else "∞" for bits in ordered.values()]
-    _horizontal(axes, shown, texts, [COLOURS[0]] * len(shown))
+    _horizontal(axes, shown, texts, [FAINT if name in pale else COLOURS[0] for name in shown])
     for patch, bits in zip(axes.patches, ordered.values(), strict=True):
         if not math.isfinite(bits):
             patch.set(facecolor="white", edgecolor=GREY, hatch="////")
