@@ -5,7 +5,7 @@ SOURCES := helpers/pyproject.toml autograder/pyproject.toml constraints.txt tool
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab check build bench site clean
+.PHONY: help demo test lab check build ladder bench site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ check: .venv/installed-test ## the developer's quick one: lint, format, types, q
 
 build: .venv/installed ## make notebooks/ from solutions/
 	@course build
+
+ladder: .venv/installed ## run the notebooks that put models on the ladder, and write docs/results.md
+	@course ladder
 
 bench: .venv/installed ## measure the grading engine beside nbgrader (half an hour)
 	@course bench --plot docs/images/benchmark.png

@@ -73,6 +73,40 @@ def test_a_file_that_is_no_ladder(tmp_path, content) -> None:
         ladder.load(path)
 
 
+def test_records_also_go_to_the_file_that_is_asked_for(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(ladder.VARIABLE, str(tmp_path / "rungs.json"))
+    rung = ladder.record("LSTM", nats=2, characters=5, notebook="04", seconds=12.5)
+    assert ladder.read(tmp_path / "rungs.json") == [rung] and rung.seconds == 12.5
+
+
+def test_rungs_of_earlier_notebooks_stand_behind_ones_own(tmp_path, monkeypatch) -> None:
+    characters = metrics.n_characters(corpus("village").test)
+
+    def rung(model: str, bits: float, notebook: str) -> ladder.Rung:
+        return ladder.Rung(model, bits * math.log(2) * characters, characters, notebook, "cpu")
+
+    published = [rung("Unigram", 1.65, "01"), rung("LSTM", 0.7, "04"), rung("Bigram", 1.1, "01")]
+    monkeypatch.setattr(ladder, "PUBLISHED", ladder.write(published, tmp_path / "published.json"))
+    ladder._published.cache_clear()
+    try:
+        assert [r.model for r in ladder.before("03")] == ["Unigram", "Bigram"]
+        own = 0.9 * math.log(2) * characters
+        ladder.record("Feed-forward", nats=own, characters=characters, notebook="03")
+        figure = ladder.chart()
+        assert "Unigram 1.65, Bigram 1.10, Feed-forward 0.90" in plots.alt_text(figure)
+        colours = [patch.get_facecolor() for patch in figure.axes[0].patches[:3]]
+        assert colours[0] == colours[1] != colours[2]
+    finally:
+        ladder._published.cache_clear()
+
+
+def test_the_package_carries_rungs_that_stand_on_village() -> None:
+    characters = metrics.n_characters(corpus("village").test)
+    rungs = ladder.read(ladder.PUBLISHED)
+    assert {"Uniform", "Kneser-Ney, n = 4"} <= {r.model for r in rungs}
+    assert all(r.characters == characters and r.preset == "cpu" for r in rungs)
+
+
 def test_no_file_and_no_permission(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="There is no ladder at"):
         ladder.load()

@@ -489,6 +489,41 @@ def rescue_bench_command(
     fail_if(bench.total.wrong + bench.total.crashed, "damaged hand-in(s) with a wrong score and no flag")
 
 
+@app.command("ladder")
+def ladder_command(names: Names = None, root: Root = Path("."), as_json: Json = False) -> None:
+    """Run the solved notebooks that put models on the ladder, and publish the numbers.
+
+    Writes docs/results.md, docs/images/ladder.png, and the rungs that later notebooks draw. Takes some
+    minutes for each notebook; run it on an idle machine.
+
+    Examples: `course ladder`, `course ladder 03_feed_forward`
+    """
+    from dataclasses import asdict
+
+    from autograder import ladder
+    from autograder.build import open_course
+
+    with progress_bar("running") as (bar, task):
+        measured = ladder.run(
+            open_course(root),
+            names,
+            lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+        )
+    if as_json:
+        print_json([asdict(m) for m in measured])
+        return
+    print_table(
+        ("model", "bits per character", "notebook", "seconds of the notebook"),
+        [
+            (rung.model, f"{rung.bits:.3f}", m.notebook, f"{m.seconds:.0f}")
+            for m in measured
+            for rung in m.rungs
+        ],
+        [True] * sum(len(m.rungs) for m in measured),
+    )
+    print(f"Written: {ladder.PAGE}, {ladder.PICTURE}, {ladder.DATA}")
+
+
 @app.command("bench")
 def bench_command(
     sizes: Annotated[str, typer.Option(help="Class sizes, with commas between them.")] = "20,100,300",

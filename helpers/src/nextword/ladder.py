@@ -1,10 +1,17 @@
-"""The ladder: every model of the course on one chart, in bits per character of the same held-out text."""
+"""The ladder: every model of the course on one chart, in bits per character of the same held-out text.
+
+A notebook records the models it makes. The rungs of the notebooks before it are drawn too: `course ladder`
+measured them, and the package carries the numbers (data/ladder.json).
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "ladder.json"
+PUBLISHED = Path(__file__).parent / "data" / "ladder.json"
+VARIABLE = "NEXTWORD_LADDER"  # a file that every record goes to: how `course ladder` reads a notebook's rungs
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Rung:
     characters: int  # of that text
     notebook: str
     preset: str
+    seconds: float | None = None  # that training took, for a model that is trained by descent
 
     def __post_init__(self) -> None:
         if math.isnan(self.nats) or self.nats < 0:
@@ -51,15 +61,26 @@ class Rung:
 _rungs: dict[str, Rung] = {}
 
 
-def record(model: str, *, nats: float, characters: int, notebook: str, preset: str | None = None) -> Rung:
+def record(
+    model: str,
+    *,
+    nats: float,
+    characters: int,
+    notebook: str,
+    preset: str | None = None,
+    seconds: float | None = None,
+) -> Rung:
     """Record a model's total negative log-likelihood (nats) on the test part of `village`; return its rung.
 
     `characters` is the length of that text, `notebook` the number of the notebook, `preset` the name of the
-    preset (left out, the one that is on). A second record of the same name replaces the first. It lasts as
-    long as the process; `save` keeps it. Raises ValueError for numbers that no model can have.
+    preset (left out, the one that is on), `seconds` what training took. A second record of the same name
+    replaces the first. It lasts as long as the process; `save` keeps it. Raises ValueError for numbers that
+    no model can have.
     """
     preset = presets.preset().name if preset is None else preset
-    _rungs[model] = Rung(model, float(nats), int(characters), notebook, preset)
+    _rungs[model] = Rung(model, float(nats), int(characters), notebook, preset, seconds)
+    if os.environ.get(VARIABLE):
+        save(os.environ[VARIABLE])
     return _rungs[model]
 
 
@@ -78,12 +99,16 @@ def save(path: str | Path = FILE) -> Path:
 
     Raises OSError where nothing can be written.
     """
-    entries = [
-        asdict(rung) | {"nats": str(rung.nats)} for rung in rungs()
-    ]  # as text, JSON can carry infinity
+    return write(rungs(), path)
+
+
+def write(entries: Sequence[Rung], path: str | Path) -> Path:
+    """Write these rungs to a JSON file that `read` takes; return its path. Raises OSError."""
+    # As text, JSON can carry infinity.
+    plain = [asdict(rung) | {"nats": str(rung.nats)} for rung in entries]
     path = Path(path)
     try:
-        path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise OSError(
             f"The ladder can't be written to {path} ({error.strerror}). Pass a path that can be."
@@ -97,6 +122,13 @@ def load(path: str | Path = FILE) -> list[Rung]:
     What this process recorded wins over the file. Raises FileNotFoundError when there is no such file,
     ValueError when it holds no ladder.
     """
+    for rung in read(path):
+        _rungs.setdefault(rung.model, rung)
+    return rungs()
+
+
+def read(path: str | Path) -> list[Rung]:
+    """Return the rungs of a file that `save` wrote; errors as for `load`."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
@@ -104,20 +136,28 @@ def load(path: str | Path = FILE) -> list[Rung]:
         )
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        read = [Rung(**(e | {"nats": float(e["nats"]), "characters": int(e["characters"])})) for e in entries]
+        return [Rung(**(e | {"nats": float(e["nats"]), "characters": int(e["characters"])})) for e in entries]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} holds no ladder ({error}). Remove it, and save the ladder again."
         ) from error
-    for rung in read:
-        _rungs.setdefault(rung.model, rung)
-    return rungs()
+
+
+def before(notebook: str) -> list[Rung]:
+    """Return the published rungs of the notebooks before this one, highest bits per character first."""
+    return sorted((rung for rung in _published() if rung.notebook < notebook), key=lambda rung: -rung.bits)
+
+
+@cache
+def _published() -> tuple[Rung, ...]:
+    return tuple(read(PUBLISHED)) if PUBLISHED.exists() else ()
 
 
 def chart(title: str | None = None, alt: str | None = None) -> Figure:
     """Return a figure of all rungs with the floor of `village` drawn in.
 
-    Raises ValueError when a rung stands on another text than the test part of `village`.
+    These are the rungs of this process and the published ones of the notebooks before it, which have paler
+    bars. Raises ValueError when a rung stands on another text than the test part of `village`.
     """
     from nextword.corpora import corpus
 
@@ -131,4 +171,7 @@ def chart(title: str | None = None, alt: str | None = None) -> Figure:
                 f"{characters:,} of corpus('village').test. Measure it there, end of sentences included."
             )
     floor = village.source.bits_per_character_floor(village.test)
-    return plots.ladder_chart({rung.model: rung.bits for rung in rungs()}, floor, title=title, alt=alt)
+    bits = {rung.model: rung.bits for rung in rungs()}
+    latest = max((rung.notebook for rung in rungs()), default="")
+    earlier = {rung.model: rung.bits for rung in before(latest) if rung.model not in bits}
+    return plots.ladder_chart(bits | earlier, floor, pale=set(earlier), title=title, alt=alt)
