@@ -42,6 +42,9 @@ FIGURES = {
     "attention": lambda **k: plots.attention([[1, 0], [0.25, 0.75]], ["the", "cat"], ["the", "cat"], **k),
     "heads": lambda **k: plots.attention({h: [[0.5, 0.5]] for h in "ABC"}, ["q"], ["k1", "k2"], **k),
     "ngram_windows": lambda **k: plots.ngram_windows(["the", "dog"], 3, **k),
+    "unrolled": lambda **k: plots.unrolled(["</s>", "the"], ["the", "</s>"], **k),
+    "unrolled fed back": lambda **k: plots.unrolled(["</s>", "the"], ["the", "cat"], fed_back=True, **k),
+    "lstm_cell": lambda **k: plots.lstm_cell(**k),
     "ladder_chart": lambda **k: plots.ladder_chart({"Uniform": 2.2, "Broken": math.inf}, 0.6, **k),
 }
 
@@ -173,6 +176,7 @@ def test_windows_are_those_of_the_model() -> None:
         (lambda: plots.bars({}, title=""), "no bar"),
         (lambda: plots.surprise(["a"], [], title=""), "1 tokens and 0 surprises"),
         (lambda: plots.stacked_bars(["a"], {"x": []}, title="", y_label=""), "0 values for 1 bars"),
+        (lambda: plots.unrolled(["a"], [], title=""), "1 inputs and 0 outputs"),
         (lambda: plots.zipf({}, title=""), "no words to rank"),
         (lambda: plots.heat_map([[1]], ["a"], ["b", "c"], title=""), r"shape \(1, 1\)"),
         (lambda: plots.attention([[[1]]], ["a"], ["b"], title=""), r"shape \(1, 1, 1\).* one sentence"),

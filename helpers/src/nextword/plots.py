@@ -461,6 +461,94 @@ def ngram_windows(words: Sequence[str], n: int, *, title: str, alt: str | None =
 
 
 @_styled
+def unrolled(
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    title: str,
+    fed_back: bool = False,
+    alt: str | None = None,
+) -> Figure:
+    """Return a recurrent network drawn once per word: what is read, the states, what is guessed.
+
+    With `fed_back`, each output is drawn as the next input. Raises ValueError unless there is one output for
+    each input.
+    """
+    if not inputs or len(inputs) != len(outputs):
+        raise ValueError(
+            f"There are {len(inputs)} inputs and {len(outputs)} outputs. Give one output for each input."
+        )
+    figure, axes = _new(title, 3.1)
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": GREY, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
+    box: dict[str, Any] = {"boxstyle": "round,pad=0.45", "facecolor": COLOURS[0], "edgecolor": COLOURS[0]}
+    plain: dict[str, Any] = {"ha": "center", "va": "center"}
+    for t, (read, guessed) in enumerate(zip(inputs, outputs, strict=True), start=1):
+        axes.text(t, 0, read, **plain)
+        axes.text(t, 1, f"h{t}", bbox=box, color="white", **plain)
+        axes.text(t, 2, guessed, color=_darker(COLOURS[0]), fontweight="bold", **plain)
+        axes.annotate("", (t, 0.77), (t, 0.2), arrowprops=arrow)
+        axes.annotate("", (t, 1.8), (t, 1.23), arrowprops=arrow)
+        axes.annotate("", (t - 0.2, 1), (t - 0.8, 1), arrowprops=arrow)
+        axes.text(t + 0.06, 0.44, "W", color=GREY, fontsize=10, va="center")
+        axes.text(t - 0.66, 1.09, "U", color=GREY, fontsize=10, ha="center")
+        if fed_back and t < len(inputs):
+            curve = {**arrow, "color": COLOURS[1], "linestyle": "--", "connectionstyle": "arc3,rad=0.0"}
+            axes.annotate("", (t + 0.86, 0.14), (t + 0.14, 1.84), arrowprops=curve)
+    axes.text(0, 1, "0", bbox={**box, "facecolor": "white", "edgecolor": GREY}, **plain)
+    for height, word in ((0, "read"), (1, "state"), (2, "drawn" if fed_back else "guess")):
+        axes.text(-0.35, height, word, ha="right", va="center", color=GREY, fontsize=10)
+    axes.set(xlim=(-0.75, len(inputs) + 0.6), ylim=(-0.25, 2.25))
+    axes.axis("off")
+    told = "; ".join(f"reads {a}, then {b}" for a, b in zip(inputs, outputs, strict=True))
+    return _finish(figure, alt or f"{title}. A state is carried from step to step: {told}.")
+
+
+@_styled
+def lstm_cell(*, title: str, alt: str | None = None) -> Figure:
+    """Return a diagram of one step of an LSTM: the cell runs through, four gates act on it."""
+    figure, axes = _new(title, 3.6)
+    plain: dict[str, Any] = {"ha": "center", "va": "center"}
+    line: dict[str, Any] = {"arrowstyle": "-|>", "color": GREY, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+    bold = {**line, "color": COLOURS[0], "linewidth": 3, "mutation_scale": 18}
+    node: dict[str, Any] = {"boxstyle": "circle,pad=0.22", "facecolor": "white", "edgecolor": COLOURS[0]}
+    gate: dict[str, Any] = {"boxstyle": "round,pad=0.4", "facecolor": COLOURS[0], "edgecolor": COLOURS[0]}
+    for start, end in ((0.55, 1.78), (2.22, 3.98), (4.42, 8.0)):
+        axes.annotate("", (end, 3), (start, 3), arrowprops=bold)
+    axes.text(0.3, 3, "old c", ha="right", fontweight="bold", va="center")
+    axes.text(8.15, 3, "new c", ha="left", fontweight="bold", va="center")
+    for x, y, sign in ((2.0, 3, "×"), (4.2, 3, "+"), (4.2, 2.05, "×"), (6.8, 1.3, "×")):
+        axes.text(x, y, sign, bbox=node, fontsize=13, **plain)
+    for x, name, role in (
+        (2.0, "f", "forget gate"),
+        (3.4, "i", "input gate"),
+        (5.0, "g", "new content"),
+        (6.8, "o", "output gate"),
+    ):
+        axes.text(x, 0.45, name, bbox=gate, color="white", fontweight="bold", **plain)
+        axes.text(x, -0.12, role, color=GREY, fontsize=10, **plain)
+    for start, end in (
+        ((2.0, 0.75), (2.0, 2.76)),
+        ((3.4, 0.75), (4.05, 1.85)),
+        ((5.0, 0.75), (4.35, 1.85)),
+        ((4.2, 2.29), (4.2, 2.76)),
+        ((6.8, 0.75), (6.8, 1.06)),
+        ((6.8, 2.98), (6.8, 1.54)),
+        ((7.02, 1.3), (8.0, 1.3)),
+    ):
+        axes.annotate("", end, start, arrowprops=line)
+    axes.text(6.95, 2.2, "tanh", color=GREY, fontsize=10, va="center")
+    axes.text(8.15, 1.3, "new h", ha="left", fontweight="bold", va="center")
+    axes.plot([1.5, 7.3], [-0.45, -0.45], color=GREY, linewidth=1.4)
+    axes.text(4.4, -0.72, "all four are computed from the word x and the old state h", color=GREY, **plain)
+    axes.set(xlim=(-0.75, 9.4), ylim=(-0.95, 3.4))
+    axes.axis("off")
+    return _finish(
+        figure,
+        alt or f"{title}. The new cell is f times the old one plus i times g; the state is o times its tanh.",
+    )
+
+
+@_styled
 def ladder_chart(
     rungs: Mapping[str, float],
     floor: float,
