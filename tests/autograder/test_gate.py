@@ -398,3 +398,15 @@ def test_a_step_that_cannot_be_done_is_a_fault(course: Course, monkeypatch: pyte
     assert [str(fault) for fault in check(course)] == [
         "solutions/00_bits.py, our engine: There is no bubblewrap. Install it."
     ]
+
+
+def test_side_by_side_finds_the_same(course: Course) -> None:
+    with open(course.root / "course.toml", "a") as settings:
+        for number in (1, 2):
+            settings.write(f'\n[[assignment]]\nname = "0{number}_missing"\ntitle = "Missing"\n')
+    names = ["01_missing", "02_missing"]
+    course = open_course(course.root)
+    seen: list[tuple[int, int]] = []
+    found = check(course, names, progress=lambda _, done, total: seen.append((done, total)), workers=2)
+    assert found == check(course, names) and [fault.notebook for fault in found] == names
+    assert seen == [(1, 2), (2, 2)]

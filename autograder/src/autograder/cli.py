@@ -101,6 +101,7 @@ def build_command(
     fast: Annotated[
         bool, typer.Option("--fast", help="With --check: leave out what runs notebooks.")
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="With --check: notebooks side by side.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Build notebooks/ from solutions/, or check that what is there may be released.
@@ -111,7 +112,7 @@ def build_command(
 
     course = open_course(root)
     if check:
-        _check(course, names, fast, as_json)
+        _check(course, names, fast, workers, as_json)
         return
     with progress_bar("building") as (bar, task):
         bar.update(task, total=len(course.names(names)))
@@ -126,7 +127,7 @@ def build_command(
             print(f"{path}: solved, for your eyes only")
 
 
-def _check(course: Course, names: list[str] | None, fast: bool, as_json: bool) -> None:
+def _check(course: Course, names: list[str] | None, fast: bool, workers: int, as_json: bool) -> None:
     from autograder.gate import check
 
     with progress_bar("checking") as (bar, task):
@@ -135,6 +136,7 @@ def _check(course: Course, names: list[str] | None, fast: bool, as_json: bool) -
             names,
             fast,
             lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+            workers,
         )
     if as_json:
         print_json([fault.to_json() for fault in faults])

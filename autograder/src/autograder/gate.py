@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
+import os
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,42 +69,67 @@ def check(
     names: list[str] | None = None,
     fast: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
+    workers: int = 1,
 ) -> list[Fault]:
     """All faults of the named notebooks. `fast` leaves out what executes a notebook.
 
-    `progress` is called with what is being checked, how many steps are done and how many there are.
+    With several workers, as many notebooks are looked at side by side, each in a process of its own with one
+    thread. `progress` is called with what is being checked, how many steps are done and how many there are.
     """
-    from autograder import rehearsal
-
     wanted = course.names(names)
     faults = [] if names else list(_orphans(course))
-    steps: list[Callable[[Subject], Iterator[Fault]]] = list(STATIC)
-    if not fast:
-        steps += rehearsal.STEPS
-    total, done = len(wanted) * len(steps), 0
-    for name in wanted:
-        try:
-            source = course.source(name)
-            release = release_notebook(source, course.notebooks)
-        except CourseError as error:
-            faults.append(Fault(name, "", _without_file(error.message, name), error.remedy))
-            done += len(steps)
-            continue
-        try:
-            variants = load_variants(course, source)
-        except CourseError as error:
-            faults.append(Fault(name, "variants", error.message, error.remedy))
-            variants = VariantFile("")
-        subject = Subject(course, source, release, variants)
-        for step in steps:
+    if fast or workers < 2 or len(wanted) < 2:
+        per_notebook = len(_steps(fast))
+        for index, name in enumerate(wanted):
+            for done, (step, found) in enumerate(_faults(course, name, fast)):
+                faults += found
+                if progress:
+                    progress(f"{name}: {step}", index * per_notebook + done, len(wanted) * per_notebook)
+        return faults
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(wanted)), context, initializer=_one_thread) as pool:
+        several = [pool.submit(_all_faults, course, name) for name in wanted]
+        for done, _ in enumerate(as_completed(several), start=1):
             if progress:
-                progress(f"{name}: {step.__name__.replace('_', ' ')}", done, total)
-            try:
-                faults += step(subject)
-            except CourseError as error:
-                faults.append(Fault(name, step.__name__.replace("_", " "), error.message, error.remedy))
-            done += 1
-    return faults
+                progress("notebooks", done, len(wanted))
+    return faults + [fault for one in several for fault in one.result()]
+
+
+def _one_thread() -> None:
+    """Processes side by side must not all use all cores."""
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+
+def _all_faults(course: Course, name: str) -> list[Fault]:
+    return [fault for _, found in _faults(course, name, fast=False) for fault in found]
+
+
+def _steps(fast: bool) -> list[Callable[[Subject], Iterator[Fault]]]:
+    from autograder import rehearsal
+
+    return [*STATIC, *([] if fast else rehearsal.STEPS)]
+
+
+def _faults(course: Course, name: str, fast: bool) -> Iterator[tuple[str, list[Fault]]]:
+    """Step by step, its name and the faults that it finds in one notebook."""
+    try:
+        source = course.source(name)
+        release = release_notebook(source, course.notebooks)
+    except CourseError as error:
+        yield "reading", [Fault(name, "", _without_file(error.message, name), error.remedy)]
+        return
+    try:
+        variants = load_variants(course, source)
+    except CourseError as error:
+        yield "variants", [Fault(name, "variants", error.message, error.remedy)]
+        variants = VariantFile("")
+    subject = Subject(course, source, release, variants)
+    for step in _steps(fast):
+        what = step.__name__.replace("_", " ")
+        try:
+            yield what, list(step(subject))
+        except CourseError as error:
+            yield what, [Fault(name, what, error.message, error.remedy)]
 
 
 def _without_file(message: str, name: str) -> str:
