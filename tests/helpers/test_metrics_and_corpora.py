@@ -58,8 +58,3 @@ def test_floor_of_the_test_text() -> None:
 
 
 FLOOR = 0.616
-
-
-def test_unknown_corpus_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no corpus 'town'\. Choose one of: village"):
-        corpus("town")

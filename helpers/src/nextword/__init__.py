@@ -7,7 +7,7 @@ that need them.
 """
 
 from nextword import check, ladder, metrics, plots
-from nextword.corpora import Corpus, corpus
+from nextword.corpora import Corpus, TextCorpus, corpus
 from nextword.presets import Preset, preset
 from nextword.submission import hand_in
 from nextword.village import Village
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Corpus",
     "Preset",
+    "TextCorpus",
     "Village",
     "check",
     "corpus",
