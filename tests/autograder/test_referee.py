@@ -42,6 +42,7 @@ VALUES = [
     "1", "2.5", "None", "True", "'text'", "b'bytes'", "[1, 'a', None]", "(1, (2, 3))", "{'a': [1], (1, 2): 'b'}", "{1, 2}", "3 + 4j",
     "10**40", "float('inf')", "np.float32(1.5)", "np.arange(6).reshape(2, 3)", "np.array(['a', 'b'])", "torch.ones(2, 3)",
     "torch.tensor([True, False])", "torch.zeros(2, dtype=torch.bfloat16)",
+    "torch.arange(8).view(2, 4)[:1, -1]", "torch.tensor([[1.0, 2.0]])[:, 0]",
 ]  # fmt: skip
 
 
@@ -152,6 +153,21 @@ assert torch.equal(done.arguments[0]["gradients"]["weight"], torch.ones(1, 2)), 
     assert outcome.status == "passed", outcome
     forgotten = judge(worker, answer, test, given=answer.replace("optimizer.zero_grad(); ", ""))
     assert forgotten.status == "failed"
+
+
+def test_it_shows_whether_a_tensor_carries_a_gradient(worker: Worker) -> None:
+    answer = """
+def loss(x):
+    return x.pow(2).mean()
+"""
+    test = """
+x = torch.tensor([1.0, 2.0], requires_grad=True)
+assert loss(x).requires_grad and not loss(x.detach()).requires_grad
+"""
+    outcome = judge(worker, answer, test)
+    assert outcome.status == "passed", outcome
+    cut = judge(worker, answer, test, given=answer.replace("x.pow", "x.detach().pow"))
+    assert cut.status == "failed"
 
 
 LIARS = {

@@ -174,6 +174,8 @@ class Encoder:
             raise Uncrossable(f"tensor of dtype {name}")
         self._spend(value.numel() * value.element_size())
         plain = value.detach().resolve_conj().resolve_neg().to("cpu").contiguous()
+        if plain.numel() == 1:  # contiguous whatever its stride, and then it can't be viewed as bytes
+            plain = torch.empty(plain.shape, dtype=plain.dtype).copy_(plain)
         data = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
         return ["tensor", name, list(plain.shape), self._buffer(data), bool(value.requires_grad)]
 
@@ -322,7 +324,7 @@ class Decoder:
     def _tensor(self, rest: list, depth: int) -> Any:
         import torch
 
-        name, shape, index, _requires_grad = rest
+        name, shape, index, requires_grad = rest
         if name not in _TORCH_DTYPES:
             raise WireError("not a tensor type")
         dtype = getattr(torch, name)
@@ -332,7 +334,9 @@ class Decoder:
         if not data:
             return torch.zeros(shape, dtype=dtype)
         raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        return (raw != 0).reshape(shape) if dtype is torch.bool else raw.view(dtype).reshape(shape)
+        value = (raw != 0).reshape(shape) if dtype is torch.bool else raw.view(dtype).reshape(shape)
+        # a tensor that is to collect gradients does so on the other side, too; its history stays where it was
+        return value.requires_grad_() if requires_grad is True and dtype.is_floating_point else value
 
     def _object_array(self, rest: list, depth: int) -> np.ndarray:
         shape = self._shape(rest[0])
