@@ -1451,17 +1451,29 @@ plots.heat_map(
 # vectors of each first word (rows) and each second word (columns): 1 for the same direction, 0 for a right angle.
 
 # %% experiment
-output_vectors = feed_forward.U.detach().cpu().T
-output_vectors = F.normalize(output_vectors - output_vectors.mean(0), dim=1)
 ids_of = {word: i for i, word in enumerate(tokenizer.vocabulary)}
 firsts, seconds = zip(*village.source.synonyms)
-similarity = output_vectors[[ids_of[word] for word in firsts]] @ output_vectors[[ids_of[word] for word in seconds]].T
-to_all = output_vectors[[ids_of[word] for word in firsts]] @ output_vectors.T
-to_all[range(len(firsts)), [ids_of[word] for word in firsts]] = -2
-twin_ranks = [int((row > row[ids_of[twin]]).sum()) + 1 for row, twin in zip(to_all, seconds)]
-print(f"For {twin_ranks.count(1)} of {len(firsts)} words the nearest of all {V:,} words is the twin.")
+first_ids, second_ids = [ids_of[word] for word in firsts], [ids_of[word] for word in seconds]
+
+
+def directions(vectors):
+    """The vectors of all words, one in each row, seen from their centre and scaled to length 1."""
+    vectors = vectors.detach().cpu()
+    return F.normalize(vectors - vectors.mean(0), dim=1)
+
+
+def ranks_of_twins(vectors):
+    """For each first word: 1 if of all other words its twin has the nearest vector, 2 if one is nearer, and so on."""
+    cosines = directions(vectors)[first_ids] @ directions(vectors).T
+    cosines[range(len(firsts)), first_ids] = -2
+    return [int((row > row[twin]).sum()) + 1 for row, twin in zip(cosines, second_ids)]
+
+
+for name, vectors in [("predicted (U)", feed_forward.U.T), ("read (E)", feed_forward.E)]:
+    ranks = ranks_of_twins(vectors)
+    print(f"As words that are {name:14} the nearest of all {V:,} words is the twin for {ranks.count(1):2} of {len(firsts)}.")
 plots.heat_map(
-    similarity,
+    directions(feed_forward.U.T)[first_ids] @ directions(feed_forward.U.T)[second_ids].T,
     firsts,
     seconds,
     title="The network has found the synonyms: the diagonal stands out",
@@ -1469,8 +1481,8 @@ plots.heat_map(
 )
 
 # %% [markdown]
-# Only the way words are used could tell the network that. With the rows of $E$, by which words are *read*, the same comparison shows less: what comes right after *sofa* and right after *couch* is different by the custom of the village, so as words that are
-# read they must be told apart.
+# Only the way words are used could tell the network that. The rows of $E$, by which words are *read*, show much less of it, and for a reason: what comes right after *sofa* and right after *couch* differs by the custom of the village, so as
+# words that are read they must be told apart.
 #
 # ### The ladder
 #
@@ -1481,9 +1493,9 @@ ladder.record("Feed-forward", nats=score(feed_forward, windows_of(village.test, 
 ladder.chart()
 
 # %% [markdown] question="sharing" points=3 minutes=5
-# **Question 2.** (a) Explain in two or three sentences how reading *mary moved the sofa* can make *moved her couch* more likely in the network, although *couch* does not occur in it. (b) The last experiment but one split the
-# predictions into seen and new trigrams. Where trigrams were seen, Kneser-Ney is not worse. Suggest a way to get the best of both, and say how you would choose its settings. (c) The village says *the key near the boxes behind the
-# table was*. Why does a larger $k$ help a feed-forward network here only up to a point, and what would a better model need?
+# **Question 2.** (a) Explain in two or three sentences how reading *mary moved the sofa* can make *moved her couch* more likely in the network, although *couch* does not occur in it. (b) Section 9 begins with seen and new
+# trigrams. Where they were seen, Kneser-Ney is as good as the network. Suggest a way to get the best of both, and say how you would choose its settings. (c) The village says *the shelves that mary liked this year were*.
+# Why does a larger $k$ help a feed-forward network here only up to a point, and what would a better model need?
 #
 # ### BEGIN MARK SCHEME
 # 3 points, one each. (a) The gradient of that sentence changes weights which many predictions share: the row of "moved" in E, W, and the hidden units that lead to the words used after "moved". As couch has an output
@@ -1494,7 +1506,7 @@ ladder.chart()
 
 # %% [markdown] question="gradients" points=3 minutes=4
 # **Question 3.** (a) In a batch of 256 windows with $k = 4$, how many rows of the gradient of $E$ can be different from 0, and which? What does that mean for rare words? (b) Can a row of the gradient of the logits be all zero? When is it nearly so, and why is that what you want?
-# (c) A friend's loss is twice as low as yours on the same text, with the same code. It turns out that the friend's windows contain the target. Why does the loss not become 0 at once, and how could a test have found this?
+# (c) A friend's loss is half of yours on the same text, with nearly the same code. It turns out that the friend's windows contain the target. Why does the loss not become 0 at once, and how could a test have found this?
 #
 # ### BEGIN MARK SCHEME
 # 3 points, one each. (a) At most 256 * 4 = 1,024, the rows of the words in the batch's contexts (each word once). Rare words are in few batches, so their rows change seldom and stay close to their random start. (b) It is p - y (over B), zero only if p is 1 for the target, which

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from autograder.variants import right, wrong
+from autograder.variants import equivalent, right, wrong
 
 # --- embed_one_hot -----------------------------------------------------------------------------------------------------
 
@@ -508,6 +508,18 @@ def as_float(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits, targets).item()
 
 
+equivalent(
+    "cross_entropy",
+    mutant="line 1: logits.amax(dim=-1, keepdim=True) -> logits.amax(dim=1, keepdim=True)",
+    why="Logits have two axes here, (N, V), so that axis 1 is the last.",
+)
+equivalent(
+    "cross_entropy",
+    mutant="line 2: shifted.exp().sum(dim=-1, keepdim=True) -> shifted.exp().sum(dim=1, keepdim=True)",
+    why="Logits have two axes here, (N, V), so that axis 1 is the last.",
+)
+
+
 # --- FeedForwardLM -----------------------------------------------------------------------------------------------------
 
 
@@ -776,6 +788,13 @@ class UnscaledHidden(Parameters):
         self.W = nn.Parameter(torch.randn(k * embedding_dim, hidden_dim))
 
 
+equivalent(
+    "FeedForwardLM",
+    mutant="line 6: 0.01 -> -0.01",
+    why="Normal random numbers with their sign turned are as random as before.",
+)
+
+
 # --- logit_gradients ---------------------------------------------------------------------------------------------------
 
 
@@ -835,6 +854,18 @@ def wrong_axis(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def target_only(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     y = F.one_hot(targets, logits.shape[-1])
     return (torch.softmax(logits, dim=-1) - 1) * y / len(targets)
+
+
+equivalent(
+    "logit_gradients",
+    mutant="line 1: torch.softmax(logits, dim=-1) -> torch.softmax(logits, dim=1)",
+    why="Logits have two axes here, (N, V), so that axis 1 is the last.",
+)
+equivalent(
+    "logit_gradients",
+    mutant="line 2: -1 -> 1",
+    why="Logits have two axes here, (N, V), so that axis 1 is the last.",
+)
 
 
 # --- output_gradients --------------------------------------------------------------------------------------------------
@@ -1110,6 +1141,18 @@ def as_tuple(
     X, A, S = forward(idx, parameters)
     gradients = backward(idx, parameters, X, A, slope_of_logits(S, targets), 1 - A**2)
     return tuple(gradients.values())
+
+
+equivalent(
+    "output_gradients",
+    mutant="line 5: torch.softmax(S, dim=-1) -> torch.softmax(S, dim=1)",
+    why="S has two axes, (B, V), so that axis 1 is the last.",
+)
+equivalent(
+    "output_gradients",
+    mutant="line 9: 1 -> -1",
+    why="E has two axes, so that the length of axis -1 is that of axis 1.",
+)
 
 
 # --- train_step --------------------------------------------------------------------------------------------------------
