@@ -42,6 +42,14 @@ FIGURES = {
     "attention": lambda **k: plots.attention([[1, 0], [0.25, 0.75]], ["the", "cat"], ["the", "cat"], **k),
     "heads": lambda **k: plots.attention({h: [[0.5, 0.5]] for h in "ABC"}, ["q"], ["k1", "k2"], **k),
     "ngram_windows": lambda **k: plots.ngram_windows(["the", "dog"], 3, **k),
+    "context_windows": lambda **k: plots.context_windows(["the", "dog", "barks"], 1, **k),
+    "word_map": lambda **k: plots.word_map({"cat": (0, 1), "dog": (0, 0.9), "sun": (5, 5)}, **k),
+    "word_map of groups": lambda **k: plots.word_map(
+        {"cat": (0, 1), "cats": (1, 1)},
+        groups={"one": ["cat"], "many": ["cats"]},
+        arrows=[("cat", "cats")],
+        **k,
+    ),
     "unrolled": lambda **k: plots.unrolled(["</s>", "the"], ["the", "</s>"], **k),
     "unrolled fed back": lambda **k: plots.unrolled(["</s>", "the"], ["the", "cat"], fed_back=True, **k),
     "lstm_cell": lambda **k: plots.lstm_cell(**k),
@@ -165,6 +173,25 @@ def test_windows_are_those_of_the_model() -> None:
     assert "context" not in [t.get_text() for t in plots.ngram_windows(["the"], 1, title="T").axes[0].texts]
 
 
+def test_contexts_are_within_the_window_and_not_the_word_itself() -> None:
+    figure = plots.context_windows(["a", "b", "c", "d"], 2, title="T")
+    assert "a has b, c; b has a, c, d; c has a, b, d; d has b, c" in plots.alt_text(figure)
+    tinted = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    assert sum(face == tinted[1] for face in tinted) == 2 + 3 + 3 + 2
+    assert "its contexts" not in texts_of(plots.context_windows(["a"], 1, title="T"))
+
+
+def test_words_on_a_map_keep_their_places_and_their_names_do_not_overlap() -> None:
+    places = {f"word{i}": (i % 3, 0.001 * i) for i in range(6)} | {"far": (9.0, 9.0)}
+    figure = plots.word_map(places, title="T")
+    offsets = {tuple(place) for place in figure.axes[0].collections[0].get_offsets().tolist()}
+    assert offsets == {(float(x), float(y)) for x, y in places.values()}
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    assert len(boxes) == len(places)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -183,6 +210,10 @@ def test_windows_are_those_of_the_model() -> None:
         (lambda: plots.explore(plots.bars, values=[]), "nothing to choose for 'values'"),
         (lambda: plots.ngram_windows([], 2, title=""), "at least one word"),
         (lambda: plots.ngram_windows(["a"], 0, title=""), "n of at least 1"),
+        (lambda: plots.context_windows([], 1, title=""), "at least one word"),
+        (lambda: plots.context_windows(["a"], 0, title=""), "window of at least 1"),
+        (lambda: plots.word_map({}, title=""), "no place for any word"),
+        (lambda: plots.word_map({"a": (0, 0)}, title="", arrows=[("a", "b")]), "no place for b"),
     ],
 )
 def test_data_that_cannot_be_drawn(call, words) -> None:
@@ -274,3 +305,15 @@ def test_menus_draw_the_figure_anew_and_a_page_keeps_it() -> None:
     figure = notebook.cells[0].outputs[0]
     assert figure.metadata["image/png"]["alt"] == "T. Bars of probability: b: 2."
     assert figure.data["text/plain"] == "T. Bars of probability: b: 2."
+
+
+def test_residual_stream_says_what_is_read_and_added() -> None:
+    pre, post = [(["norm", "attention"], [])], [(["attention"], ["norm"])]
+    figure = plots.residual_stream({"pre": pre, "post": post}, start="x", end="y", title="Two orders")
+    assert plots.alt_text(figure) == (
+        "Two orders. From x to y. pre: norm, attention and add / post: attention and add, then norm."
+    )
+    words = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert words.count("norm") == words.count("attention") == words.count("+") == 2
+    with pytest.raises(ValueError, match="at least one step"):
+        plots.residual_stream({"": []}, start="x", end="y", title="Nothing")

@@ -431,6 +431,69 @@ def attention(
 
 
 @_styled
+def residual_stream(
+    streams: Mapping[str, Sequence[tuple[Sequence[str], Sequence[str]]]],
+    *,
+    start: str,
+    end: str,
+    title: str,
+    alt: str | None = None,
+) -> Figure:
+    """Return named streams, one below the other, from which parts read and to which they add.
+
+    Each stream is a sequence of steps (on the branch, on the stream): the boxes, at least one, that a copy of
+    the stream passes through before it is added, and those in the way of the stream after that.
+    `start` and `end` are what a stream comes from and goes to. Raises ValueError for a stream without steps.
+    """
+    if not streams or not all(streams.values()):
+        raise ValueError("There is no stream to draw. Give each one at least one step.")
+    figure, grid = _new(title, 0.3 + 1.75 * len(streams), rows=len(streams))
+    line: dict[str, Any] = {"color": COLOURS[0], "linewidth": 5, "solid_capstyle": "butt"}
+    thin: dict[str, Any] = {"color": GREY, "linewidth": 1.5}
+    plain: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
+    box: dict[str, Any] = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": COLOURS[0]}
+    sum_sign: dict[str, Any] = {
+        "boxstyle": "circle,pad=0.12",
+        "facecolor": "#cfe0ea",
+        "edgecolor": COLOURS[0],
+    }
+    told = []
+    for axes, (name, steps) in zip(np.atleast_1d(grid).flat, streams.items(), strict=True):
+        x = 0.5
+        said = []
+        marks: list[tuple[float, float, str, dict[str, Any]]] = []
+        for branch, inline in steps:
+            width = 1.5
+            axes.plot([x, x, x + width + 0.3], [0, 1, 1], **thin)
+            target, source = (x + width + 0.3, 0.16), (x + width + 0.3, 1)
+            axes.annotate("", target, source, arrowprops={"arrowstyle": "-|>", "shrinkA": 0, **thin})
+            *below, last = branch
+            marks += [(x, 0.08 + 0.92 * (i + 1) / len(branch), label, box) for i, label in enumerate(below)]
+            marks.append((x + 0.15 + width / 2, 1, last, box))
+            x += width + 0.3
+            marks.append((x, 0, "+", sum_sign))
+            x += 0.25
+            for label in inline:
+                marks.append((x + 0.35, 0, label, box))
+                x += 0.75
+            x += 0.3
+            said.append(f"{', '.join(branch)} and add" + (f", then {', '.join(inline)}" if inline else ""))
+        axes.plot([0, x + 0.2], [0, 0], zorder=1, **line)
+        head = {"arrowstyle": "-|>", "color": COLOURS[0], "linewidth": 5, "mutation_scale": 18}
+        axes.annotate("", (x + 0.5, 0), (x, 0), arrowprops=head)
+        for at, height, label, look in marks:
+            axes.text(at, height, label, bbox=look, zorder=3, **plain)
+        axes.text(-0.1, 0, start, ha="right", va="center")
+        axes.text(x + 0.55, 0, end, ha="left", va="center")
+        axes.set(xlim=(-0.1, x + 0.5), ylim=(-0.35, 1.4))
+        axes.axis("off")
+        if name:
+            axes.set_title(name, fontsize=11, loc="left")
+        told.append((f"{name}: " if name else "") + "; ".join(said))
+    return _finish(figure, alt or f"{title}. From {start} to {end}. {' / '.join(told)}.")
+
+
+@_styled
 def ngram_windows(words: Sequence[str], n: int, *, title: str, alt: str | None = None) -> Figure:
     """Return a picture of the windows of an n-gram model: per prediction a row, with context and word."""
     if n < 1 or not words:
@@ -458,6 +521,80 @@ def ngram_windows(words: Sequence[str], n: int, *, title: str, alt: str | None =
     return _finish(
         figure, alt or f"{title}. Each window is a context and the word predicted from it: {told}."
     )
+
+
+@_styled
+def context_windows(words: Sequence[str], window: int, *, title: str, alt: str | None = None) -> Figure:
+    """Return a picture of the windows around the words of a sentence: per word a row, with its neighbours.
+
+    Raises ValueError for no words, or a window below 1.
+    """
+    if window < 1 or not words:
+        raise ValueError("context_windows draws at least one word, and a window of at least 1.")
+    from matplotlib.patches import Rectangle
+
+    figure, axes = _new(title, 0.6 + 0.5 * len(words))
+    told = []
+    for row, centre in enumerate(words):
+        for column, word in enumerate(words):
+            face, edge, ink = "white", FAINT, "#8a8a8a"
+            if column == row:
+                face, edge, ink = COLOURS[0], COLOURS[0], "white"
+            elif abs(column - row) <= window:
+                face, edge, ink = "#cfe0ea", "#cfe0ea", INK
+            axes.add_patch(Rectangle((column + 0.04, row + 0.1), 0.92, 0.8, facecolor=face, edgecolor=edge))
+            axes.text(column + 0.5, row + 0.52, word, ha="center", va="center", color=ink)
+        near = [*words[max(0, row - window) : row], *words[row + 1 : row + window + 1]]
+        told.append(f"{centre} has {', '.join(near) or 'none'}")
+    axes.text(0.5, -0.06, "word", ha="center", color=COLOURS[0], fontsize=10)
+    if len(words) > 1:
+        axes.text(1.5, -0.06, "its contexts", ha="center", color=GREY, fontsize=10)
+    axes.set(xlim=(0, len(words)), ylim=(len(words), -0.5))
+    axes.axis("off")
+    return _finish(figure, alt or f"{title}. Each word and its contexts: {'; '.join(told)}.")
+
+
+@_styled
+def word_map(
+    places: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    arrows: Sequence[tuple[str, str]] = (),
+    alt: str | None = None,
+) -> Figure:
+    """Return words as named points of a plane, those of one group in one colour and with one marker.
+
+    `places` are pairs (x, y), both in one unit; `arrows` lead from one word to another. Raises ValueError
+    for a group or an arrow with a word that has no place.
+    """
+    groups = groups or {"": list(places)}
+    named = [word for group in groups.values() for word in group] + [w for pair in arrows for w in pair]
+    lost = sorted(set(named) - set(places))
+    if lost or not places:
+        raise ValueError(
+            f"There is no place for {', '.join(lost) or 'any word'}. Give each word a pair (x, y)."
+        )
+    figure, axes = _new(title, 4.6)
+    for start, end in arrows:
+        (x, y), tip = places[start], (places[end][0], places[end][1])
+        arrow = {"arrowstyle": "->", "color": GREY, "linewidth": 1.2, "shrinkA": 5, "shrinkB": 5}
+        axes.annotate("", tip, (x, y), arrowprops=arrow)
+    for i, (name, words) in enumerate(groups.items()):
+        across, up = ([float(places[word][axis]) for word in words] for axis in (0, 1))
+        look: dict[str, Any] = {"color": _of(COLOURS, i), "marker": _of(MARKERS, i), "s": 36, "zorder": 3}
+        axes.scatter(across, up, label=name or None, **look)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(x=0.12, y=0.08)
+    axes.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    axes.spines[:].set_color(FAINT)
+    axes.spines[:].set_visible(True)
+    if any(groups):
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=min(len(groups), 5), frameon=False)
+    _name_points(figure, axes, {word: places[word] for words in groups.values() for word in words})
+    told = "; ".join((f"{name}: " if name else "") + ", ".join(words) for name, words in groups.items())
+    moves = f" Arrows: {', '.join(f'{a} to {b}' for a, b in arrows)}." if arrows else ""
+    return _finish(figure, alt or f"{title}. A map of words. {told}.{moves}")
 
 
 @_styled
@@ -769,6 +906,44 @@ def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]
         look: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
         at = (1.0, place / height)
         axes.annotate(textwrap.fill(name, 26), at, (10, 0), color=_darker(colour), fontweight="bold", **look)
+
+
+def _name_points(figure: Figure, axes: Axes, points: Mapping[str, Sequence[float]], size: float = 10) -> None:
+    """Write each point's name beside it: right or left, moved up or down where names would overlap."""
+    figure.draw_without_rendering()  # the transformation to points on paper must stand
+    scale = 72 / figure.dpi
+    at = {word: axes.transData.transform(place) * scale for word, place in points.items()}
+    boxes: list[tuple[float, float, float, float]] = [(x - 4, x + 4, y - 4, y + 4) for x, y in at.values()]
+    edge = axes.get_window_extent()
+    left_edge, right_edge = edge.x0 * scale, edge.x1 * scale
+    tries = [(side, shift) for shift in (0, 9, -9, 16, -16, 24, -24) for side in ("left", "right")]
+    for word, place in sorted(points.items(), key=lambda item: -at[item[0]][1]):
+        x, y = at[word]
+        wide, high = 0.64 * size * len(word) + 2, 1.15 * size
+        best, least = tries[0], math.inf
+        for side, shift in tries:
+            start = x + 7 if side == "left" else x - 7 - wide
+            box = (start, start + wide, y + shift - high / 2, y + shift + high / 2)
+            covered = sum(
+                max(0.0, min(box[1], other[1]) - max(box[0], other[0]))
+                * max(0.0, min(box[3], other[3]) - max(box[2], other[2]))
+                for other in boxes
+            )
+            outside = max(0.0, left_edge - box[0]) + max(0.0, box[1] - right_edge)
+            cost = covered + 50 * outside + 0.4 * abs(shift) + (0.1 if side == "right" else 0.0)
+            if cost < least:
+                best, least, kept = (side, shift), cost, box
+        boxes.append(kept)
+        side, shift = best
+        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": size}
+        axes.annotate(
+            word,
+            (place[0], place[1]),
+            (7 if side == "left" else -7, shift),
+            ha=side,
+            color=_darker(colour),
+            **look,
+        )
 
 
 def _height(axes: Axes, y: float) -> float:
