@@ -941,7 +941,7 @@ def _name_points(figure: Figure, axes: Axes, points: Mapping[str, Sequence[float
             (place[0], place[1]),
             (7 if side == "left" else -7, shift),
             ha=side,
-            color=_darker(colour),
+            color=INK,
             **look,
         )
 
