@@ -29,7 +29,7 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class LabelledText:
-    """One text with the label its writer meant; posts have a target, texts of the test part a second label."""
+    """One text with the label its writer meant; posts have a target, test texts a second label."""
 
     id: str
     text: str
@@ -70,7 +70,10 @@ def labelled(name: str) -> DatasetDict:
     return DatasetDict(
         {
             split: Dataset.from_dict(
-                {column: [getattr(text, column) for text in texts if text.split == split] for column in features},
+                {
+                    column: [getattr(text, column) for text in texts if text.split == split]
+                    for column in features
+                },
                 features=Features(features),
             )
             for split in SPLITS
