@@ -1,0 +1,114 @@
+"""The two models, in the architectures of GPT-2 and BERT from `transformers`, behind the course's interface."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
+
+from nextword.batches import IGNORED
+from recipes.course_lm.tokens import CONTEXT, SPECIAL, VOCABULARY
+
+WIDTH, LAYERS, HEADS = 192, 4, 6
+END_ID, PAD_ID, CLS_ID, SEP_ID, MASK_ID = range(5)  # the places in tokens.SPECIAL
+MASKED = 0.2  # of the tokens of the encoder's text; BERT took 0.15, but short runs learn more from more
+MUON_RATE, ADAM_RATE = 0.02, 3e-3
+WEIGHT_DECAY = 0.01
+
+
+def decoder_config(width: int = WIDTH, layers: int = LAYERS) -> GPT2Config:
+    """Return the settings of course-lm."""
+    return GPT2Config(
+        vocab_size=VOCABULARY,
+        n_positions=CONTEXT,
+        n_embd=width,
+        n_layer=layers,
+        n_head=HEADS if width == WIDTH else 2,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's GELU in its fused form
+        resid_pdrop=0.0,  # a stream of new text can't be learnt by heart
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=END_ID,
+        eos_token_id=END_ID,
+        pad_token_id=PAD_ID,
+    )
+
+
+def encoder_config(width: int = WIDTH, layers: int = LAYERS) -> BertConfig:
+    """Return the settings of the encoder twin."""
+    return BertConfig(
+        vocab_size=VOCABULARY,
+        max_position_embeddings=CONTEXT,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=HEADS if width == WIDTH else 2,
+        intermediate_size=4 * width,
+        hidden_act="gelu_pytorch_tanh",
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=PAD_ID,
+    )
+
+
+class Decoder(nn.Module):
+    """GPT-2 as forward(idx, targets) -> (logits, loss)."""
+
+    def __init__(self, model: GPT2LMHeadModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return logits (B, T, V), and the mean loss in nats over the targets that are not -100."""
+        logits = self.model(idx, use_cache=False).logits
+        if targets is None:
+            return logits, None
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        return logits, loss
+
+
+class Encoder(nn.Module):
+    """BERT that masks its inputs and predicts what was there, 80/10/10 as in Devlin et al. (2019)."""
+
+    def __init__(self, model: BertForMaskedLM) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return logits (N, V) of the masked places, and their mean loss; without targets, (B, T, V) unmasked."""
+        if targets is None:
+            return self.model(idx).logits, None
+        generator = None if self.training else torch.Generator().manual_seed(0)
+        chosen = (torch.rand(idx.shape, generator=generator) < MASKED) & (targets != IGNORED)
+        how = torch.rand(idx.shape, generator=generator)
+        other = torch.randint(len(SPECIAL), VOCABULARY, idx.shape, generator=generator)
+        seen = torch.where(chosen & (how < 0.8), MASK_ID, idx)
+        seen = torch.where(chosen & (how >= 0.9), other, seen)
+        hidden = self.model.bert(seen).last_hidden_state  # (B, T, C)
+        logits = self.model.cls(hidden[chosen])  # (N, V): the head is the costly part
+        return logits, F.cross_entropy(logits, targets[chosen])
+
+
+def optimizers(model: nn.Module) -> list[Optimizer]:
+    """Return Muon (Jordan et al. 2024) for the matrices inside the layers, and AdamW for the rest."""
+    matrices, rest = [], []
+    for name, parameter in model.named_parameters():
+        inside = ".h." in name or ".layer." in name
+        (matrices if inside and parameter.ndim == 2 else rest).append(parameter)
+    return [
+        torch.optim.Muon(matrices, lr=MUON_RATE, weight_decay=WEIGHT_DECAY, momentum=0.95, adjust_lr_fn="original"),
+        torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def new_decoder(seed: int = 0, width: int = WIDTH, layers: int = LAYERS) -> Decoder:
+    """Return course-lm before training."""
+    torch.manual_seed(seed)
+    return Decoder(GPT2LMHeadModel(decoder_config(width, layers)))
+
+
+def new_encoder(seed: int = 0, width: int = WIDTH, layers: int = LAYERS) -> Encoder:
+    """Return the encoder twin before training."""
+    torch.manual_seed(seed)
+    return Encoder(BertForMaskedLM(encoder_config(width, layers)))
