@@ -7,6 +7,7 @@ the targets (B, T) that are not -100, and None without targets. Logits at t depe
 
 from nextword.models.feedforward import FeedForward
 from nextword.models.generation import generate
+from nextword.models.gpt import GPT, Cache, GPTConfig
 from nextword.models.recurrent import Recurrent
 
-__all__ = ["FeedForward", "Recurrent", "generate"]
+__all__ = ["GPT", "Cache", "FeedForward", "GPTConfig", "Recurrent", "generate"]

@@ -27,14 +27,17 @@ class FeedForward(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.window = nn.Conv1d(embedding_dim, hidden_dim, kernel_size=context)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_dim, vocab_size)
+        self.narrow = nn.Linear(hidden_dim, embedding_dim)
+        self.head = nn.Linear(embedding_dim, vocab_size)
+        self.head.weight = self.embedding.weight
+        nn.init.zeros_(self.head.bias)
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return logits (B, T, V) and the loss (nats per prediction) for idx and targets, (B, T) long."""
         past = F.pad(self.embedding(idx).transpose(1, 2), (self.context - 1, 0))  # (B, E, context - 1 + T)
         hidden = self.window(past).transpose(1, 2).tanh()  # (B, T, H)
-        logits = self.head(self.dropout(hidden))
+        logits = self.head(self.narrow(self.dropout(hidden)))
         if targets is None:
             return logits, None
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)

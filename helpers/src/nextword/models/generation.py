@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from nextword.models.gpt import GPT, Cache
+
 
 @torch.no_grad()
 def generate(
@@ -19,24 +21,28 @@ def generate(
 ) -> list[int]:
     """Return at most n token ids drawn from the model one by one, each given `ids` and those drawn before.
 
-    With `stop`, the text ends with the first token of that id. The model is asked in evaluation mode and left
-    in the mode it was in. A generator must live on the processor. Raises ValueError without ids.
+    A GPT keeps keys and values, and looks back as far as it has positions. With `stop`, the text ends with
+    the first token of that id. The model is asked in evaluation mode and left in the mode it was in. A
+    generator must live on the processor. Raises ValueError without ids.
     """
     place = next(model.parameters()).device
     row = torch.as_tensor(ids, dtype=torch.long).reshape(1, -1)
     if row.numel() == 0:
-        raise ValueError(
-            "There is nothing to go on from. Pass at least one id, for example [tokenizer.end_id]."
-        )
+        raise ValueError("There is nothing to go on from. Pass an id at least, such as [tokenizer.end_id].")
     n_given = row.shape[1]
     was_training = model.training
     model.eval()
     try:
+        cache: Cache | None = None
         for _ in range(n):
-            logits, _ = model(row.to(place))
-            drawn = torch.multinomial(
-                logits[:, -1].float().cpu().softmax(-1), 1, generator=generator
-            )  # (1, 1)
+            if not isinstance(model, GPT):
+                logits, _ = model(row.to(place))
+            elif row.shape[1] <= model.config.n_positions:
+                logits, cache = model.read(row[:, len(cache or ()) :].to(place), cache)
+            else:
+                logits, _ = model(row[:, -model.config.n_positions :].to(place))
+            chances = logits[:, -1].float().cpu().softmax(-1)
+            drawn = torch.multinomial(chances, 1, generator=generator)  # (1, 1)
             row = torch.cat([row, drawn], dim=1)
             if int(drawn) == stop:
                 break

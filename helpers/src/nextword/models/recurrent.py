@@ -35,13 +35,16 @@ class Recurrent(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.cells = CELLS[cell](embedding_dim, hidden_dim, n_layers, batch_first=True)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_dim, vocab_size)
+        self.narrow = nn.Linear(hidden_dim, embedding_dim)
+        self.head = nn.Linear(embedding_dim, vocab_size)
+        self.head.weight = self.embedding.weight
+        nn.init.zeros_(self.head.bias)
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return logits (B, T, V) and the loss (nats per prediction) for idx and targets, (B, T) long."""
         states, _ = self.cells(self.dropout(self.embedding(idx)))  # (B, T, H)
-        logits = self.head(self.dropout(states))
+        logits = self.head(self.narrow(self.dropout(states)))
         if targets is None:
             return logits, None
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
