@@ -58,7 +58,7 @@ class GPTConfig:
             )
         if self.positions == "rotary" and self.embedding_dim // self.n_heads % 2:
             raise ValueError(
-                f"Rotary positions turn pairs of dimensions; {self.embedding_dim // self.n_heads} can't be paired. "
+                f"Rotary positions turn dimensions in pairs, but {self.n_heads} heads share {self.embedding_dim}. "
                 "Make embedding_dim an even multiple of n_heads."
             )
 
