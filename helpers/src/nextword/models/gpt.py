@@ -58,8 +58,8 @@ class GPTConfig:
             )
         if self.positions == "rotary" and self.embedding_dim // self.n_heads % 2:
             raise ValueError(
-                f"Rotary positions turn dimensions in pairs, but {self.n_heads} heads share {self.embedding_dim}. "
-                "Make embedding_dim an even multiple of n_heads."
+                f"Rotary positions turn the dimensions of a head in pairs, and {self.embedding_dim} over "
+                f"{self.n_heads} is odd. Make embedding_dim an even multiple of n_heads."
             )
 
 
