@@ -11,10 +11,11 @@ import typer
 
 from recipes.course_lm import tokens
 from recipes.course_lm.text import documents
+from recipes.course_lm.train import COOLDOWN
 
 app = typer.Typer(
-    help="Make course-lm from nothing: data, train, encoder, export, evaluate, in this order.\n\n"
-    "Example: OMP_NUM_THREADS=2 python -m recipes.course_lm train --minutes 60",
+    help="Make course-lm from nothing: data, train, export, evaluate, in this order; or everything at once.\n\n"
+    "Example: OMP_NUM_THREADS=2 python -m recipes.course_lm everything",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -22,6 +23,8 @@ Folder = Annotated[Path, typer.Option(help="Where text, checkpoints and weights 
 BUILD = Path("build/course-lm")
 VALID_SEED, TRAIN_SEED = 2, 3
 VALID_ROWS = 100
+PACKAGE = Path("helpers/src/nextword/data")
+ENCODER_LENGTH = 128
 
 
 @app.command()
@@ -37,7 +40,7 @@ def text(n: int = 5, seed: int = 0, kind: str = "") -> None:
 
 @app.command()
 def data(folder: Folder = BUILD, rows: int = 12_000) -> None:
-    """Draw the text, learn the tokenizer, and write token ids: rows of 513, a fraction of it for validation."""
+    """Draw the text, learn the tokenizer, and write token ids: rows of 513, some for validation."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokens.train_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -52,26 +55,26 @@ def train(
     folder: Folder = BUILD,
     steps: Annotated[int | None, typer.Option(help="Steps at a constant rate.")] = None,
     minutes: Annotated[float | None, typer.Option(help="... or minutes; then the cool-down begins.")] = None,
-    cooldown: Annotated[int, typer.Option(help="Steps in which the rate falls to zero.")] = 500,
-    batch_size: int = 6,
+    cooldown: Annotated[
+        int | None, typer.Option(help="Steps in which the rate falls to zero; left out, 30% of those before.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a step.")] = None,
     dtype: str = "bfloat16",
     encoder: Annotated[bool, typer.Option(help="Train the encoder twin instead.")] = False,
 ) -> None:
     """Train course-lm (or with --encoder its twin); started again, it goes on where it was stopped.
 
-    Example: python -m recipes.course_lm train --minutes 60 --cooldown 500
+    Example: python -m recipes.course_lm train --minutes 60
     """
-    from tokenizers import Tokenizer
-
     from recipes.course_lm import models
     from recipes.course_lm.train import run
 
     if steps is None and minutes is None:
         raise typer.BadParameter("Pass --steps or --minutes.")
     made, characters = tokens.load_rows(folder / "train")
+    model: models.Decoder | models.Encoder
     if encoder:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        batches = tokens.masked_batches(made, characters, tokenizer, ENCODER_LENGTH)
+        batches = tokens.masked_batches(made, characters, ENCODER_LENGTH)
         model, name = models.new_encoder(), "course-lm-encoder"
     else:
         batches = tokens.next_token_batches(made, characters)
@@ -84,15 +87,99 @@ def train(
         steps=steps,
         minutes=minutes,
         cooldown=cooldown,
-        batch_size=batch_size,
+        batch_size=batch_size or (16 if encoder else 4),
         dtype=dtype,
         label=name,
     )
     (folder / name / "run.json").write_text(json.dumps(done, indent=1) + "\n")
-    typer.echo(f"{name}: {done['steps']} + {cooldown} steps, {done['seconds']} s")
+    typer.echo(f"{name}: {done['steps']} + {done['cooldown']} steps, {done['seconds']} s")
 
 
-ENCODER_LENGTH = 128
+@app.command()
+def export(
+    folder: Folder = BUILD,
+    to: Annotated[Path, typer.Option(help="Where the two model folders go.")] = PACKAGE,
+    encoder: Annotated[bool, typer.Option(help="Export the encoder twin instead.")] = False,
+    unfinished: Annotated[bool, typer.Option(help="From a run that has not cooled down yet.")] = False,
+) -> None:
+    """Write a trained model as transformers loads it, with its tokenizer and the record of its run."""
+    import hashlib
+
+    import torch
+    from tokenizers import Tokenizer
+
+    from recipes.course_lm import models
+    from recipes.course_lm.export import export_model, write_json
+    from recipes.course_lm.train import record_of
+
+    name = "course-lm-encoder" if encoder else "course-lm"
+    model: models.Decoder | models.Encoder = models.new_encoder() if encoder else models.new_decoder()
+    checkpoint = folder / name / ("stable.pt" if unfinished else "cooldown.pt")
+    if not checkpoint.exists():
+        raise typer.BadParameter(f"There is no {checkpoint}. Run `python -m recipes.course_lm train` first.")
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    export_model(model.model, tokenizer, to / name, encoder=encoder)
+    if unfinished:
+        record = record_of(state, None, cooldown=0)
+    else:
+        record = json.loads((folder / name / "run.json").read_text())
+    record |= {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "tokens_in_text": json.loads((folder / "train.json").read_text())["tokens"],
+        "characters_in_text": json.loads((folder / "train.json").read_text())["characters"],
+        "text_sha256": hashlib.sha256((folder / "train.npy").read_bytes()).hexdigest(),
+        "valid_sha256": hashlib.sha256((folder / "valid.npy").read_bytes()).hexdigest(),
+    }
+    write_json(to / name / "run.json", record)
+    typer.echo(f"{to / name}: {(to / name / 'model.safetensors').stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def everything(
+    folder: Folder = BUILD,
+    to: Annotated[Path, typer.Option(help="Where the two model folders go.")] = PACKAGE,
+    minutes: Annotated[float, typer.Option(help="For training both models.")] = 100,
+) -> None:
+    """Make both models from nothing, measure them, write their datasheets; go on where it was stopped.
+
+    Example: OMP_NUM_THREADS=2 python -m recipes.course_lm everything --minutes 100
+    """
+    if not (folder / "train.json").exists():
+        data(folder)
+    for encoder, part in ((False, 0.75), (True, 0.25)):
+        name = "course-lm-encoder" if encoder else "course-lm"
+        if not (folder / name / "run.json").exists():
+            train(folder, minutes=part * minutes / (1 + COOLDOWN), encoder=encoder)
+        export(folder, to, encoder=encoder)
+    evaluate(folder, to, write=True)
+
+
+@app.command()
+def evaluate(
+    folder: Folder = BUILD,
+    models_in: Annotated[Path, typer.Option(help="Where the two model folders are.")] = PACKAGE,
+    limit: Annotated[int | None, typer.Option(help="Cases for each row; for a quick look.")] = None,
+    write: Annotated[bool, typer.Option(help="Also write results.json and the datasheets.")] = False,
+) -> None:
+    """Print the table of what the models can do (some minutes on one core).
+
+    Example: python -m recipes.course_lm evaluate --write
+    """
+    from transformers.utils import logging
+
+    from recipes.course_lm import datasheet
+    from recipes.course_lm.evaluate import as_json, as_markdown, measure
+
+    logging.set_verbosity_error()
+    encoder = models_in / "course-lm-encoder"
+    rows = measure(models_in / "course-lm", encoder if encoder.exists() else None, folder, limit)
+    typer.echo(as_markdown(rows))
+    if write:
+        (models_in / "course-lm" / "results.json").write_text(json.dumps(as_json(rows), indent=1) + "\n")
+        datasheet.write(models_in, rows)
+
 
 if __name__ == "__main__":
     app()

@@ -5,9 +5,9 @@ The rules stand in words/*.txt, one rule to a paragraph:
     fruit: apple; pear; {colour} plum
     colour: red; [dark |light |]blue
 
-`{fruit}` draws one of the fruits; `[a|b|c]` one of the parts, of which one may be empty; `{x=fruit}` draws a fruit
-and keeps it, so that a later `{x}` in the same text is the same fruit. "a apple" becomes "an apple", and sentences
-begin with a capital. A line that begins with # is a comment.
+`{fruit}` draws one of the fruits; `[a|b|c]` one of the parts, of which one may be empty; `{x=fruit}` draws a
+fruit and keeps it, so that a later `{x}` in the same text is the same fruit. "a apple" becomes "an apple",
+and sentences begin with a capital. A line that begins with # is a comment.
 """
 
 from __future__ import annotations
@@ -21,8 +21,21 @@ WORDS = Path(__file__).parent / "words"
 
 Memory = dict[str, str]
 # Names that the programs put into a memory before they draw.
-GIVEN = {"he", "him", "his", "hero", "helper", "job.hero", "job.helper", "place.a", "place.b", "thing", "target", "w.x"}
-# A compiled pattern is a tuple of parts: a string stands for itself, ("draw", name, kept as), ("choose", patterns).
+GIVEN = {
+    "he",
+    "him",
+    "his",
+    "hero",
+    "helper",
+    "job.hero",
+    "job.helper",
+    "place.a",
+    "place.b",
+    "thing",
+    "target",
+    "w.x",
+}
+# Parts of a compiled pattern: a string stands for itself, ("draw", name, kept as), ("choose", patterns).
 Pattern = tuple
 
 
@@ -34,7 +47,7 @@ class Grammar:
 
     @classmethod
     def load(cls, folder: Path = WORDS) -> Grammar:
-        """Read every rule file of a folder. Raises ValueError for a rule that is given twice or left empty."""
+        """Read every rule file of a folder. Raises ValueError for a rule given twice or left empty."""
         rules: dict[str, list[str]] = {}
         for path in sorted(folder.glob("*.txt")):
             for name, patterns in parse_rules(path.read_text(encoding="utf-8")).items():

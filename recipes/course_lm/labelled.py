@@ -11,7 +11,13 @@ from recipes.course_lm.grammar import Grammar, sentences
 from recipes.course_lm.stories import end_sentences
 
 TOPICS = ("politics", "economy", "sport", "science", "culture")
-MORE_TOPICS = {"health": "health", "travel": "travel", "weather": "weather.news", "crime": "crime", "education": "education"}
+MORE_TOPICS = {
+    "health": "health",
+    "travel": "travel",
+    "weather": "weather.news",
+    "crime": "crime",
+    "education": "education",
+}
 STANCES = ("favour", "against", "none")
 POLARITIES = ("positive", "negative")
 
@@ -25,7 +31,7 @@ class Example:
     target: str = ""
 
 
-# texts --------------------------------------------------------------------------------------------------------
+# texts
 
 
 def review(grammar: Grammar, rng: random.Random, polarity: str, longest: int = 4) -> str:
@@ -48,10 +54,10 @@ def review(grammar: Grammar, rng: random.Random, polarity: str, longest: int = 4
         if join in ("although", "even though", "though"):
             remarks.append(f"{join} {say(f'{other}.{kind}')}, {say(f'{own}.{kind}')}")
         else:
-            comma = "," if not join.endswith(",") else ","
-            remarks.append(f"{say(f'{other}.{kind}')}{comma} {join} {say(f'{own}.{kind}')}")
+            remarks.append(f"{say(f'{other}.{kind}')}, {join} {say(f'{own}.{kind}')}")
     elif chance < 0.45:
-        remarks.append(f"{say(f'{own}.{kind}')}[,|, and] {say(f'{own}.{kind}')}".replace("[,|, and]", rng.choice([",", ", and", " and"])))
+        two = say(f"{own}.{kind}"), say(f"{own}.{kind}")
+        remarks.append(f"{two[0]}{rng.choice([',', ', and', ' and'])} {two[1]}")
     else:
         remarks.append(say(f"{own}.{kind}"))
     if rng.random() < 0.3:
@@ -87,23 +93,36 @@ def headline(grammar: Grammar, rng: random.Random, topic: str) -> str:
     else:
         text = grammar.one(MORE_TOPICS.get(topic, topic), rng)
     if rng.random() < 0.12:
-        return " ".join(word[:1].upper() + word[1:] if len(word) > 3 else word for word in text.split()).strip()
+        return " ".join(
+            word[:1].upper() + word[1:] if len(word) > 3 else word for word in text.split()
+        ).strip()
     if rng.random() < 0.25:  # newspapers leave articles out; texts written otherwise keep them
         text = re.sub(r"\b(new|first|long-awaited|disputed|controversial)\b", r"a \1", text, count=1)
     return text[:1].upper() + text[1:] + ("." if rng.random() < 0.1 else "")
 
 
-PLURAL = re.compile(r"^(?:\w+[- ])*?(?:turbines|uniforms|phones|trains|buses|limits|fireworks|cars|panels|dogs|zoos|bags|games|lanes|cameras|rents|scooters|exams|drones|schools|books|robots)\b")
-VERBS = {"is": "are", "was": "were", "makes": "make", "works": "work", "fails": "fail", "deserves": "deserve", "saves": "save", "has": "have"}
+PLURALS = (
+    "turbines uniforms phones trains buses limits fireworks cars panels dogs zoos bags games lanes cameras "
+    "rents scooters exams drones schools books robots"
+)
+PLURAL = re.compile(rf"^(?:\w+[- ])*?(?:{PLURALS.replace(' ', '|')})\b")
+VERBS = {
+    "is": "are",
+    "was": "were",
+    "makes": "make",
+    "works": "work",
+    "fails": "fail",
+    "deserves": "deserve",
+    "saves": "save",
+    "has": "have",
+}
 
 
 def agree(text: str, target: str) -> str:
     """Return the text with verbs after a plural target in the plural."""
     if not PLURAL.match(target.removeprefix("the ")):
         return text
-    return re.sub(
-        rf"^({re.escape(target)}) ({'|'.join(VERBS)})\b", lambda m: f"{m[1]} {VERBS[m[2]]}", text
-    )
+    return re.sub(rf"^({re.escape(target)}) ({'|'.join(VERBS)})\b", lambda m: f"{m[1]} {VERBS[m[2]]}", text)
 
 
 def post(grammar: Grammar, rng: random.Random, stance: str, target: str | None = None) -> Example:
@@ -127,7 +146,11 @@ def post(grammar: Grammar, rng: random.Random, stance: str, target: str | None =
             rng.shuffle(parts)
     if rng.random() < 0.12:
         parts.append(grammar.one("hashtag", rng))
-    text = end_sentences(". ".join(parts) + rng.choice([".", ".", "!", ""])).replace("!!", "!").replace("?!", "?")
+    text = (
+        end_sentences(". ".join(parts) + rng.choice([".", ".", "!", ""]))
+        .replace("!!", "!")
+        .replace("?!", "?")
+    )
     return Example(re.sub(r"([.!?])[.!]+$", r"\1", text), stance, target)
 
 
@@ -136,7 +159,11 @@ def labelled_word(grammar: Grammar, rng: random.Random) -> tuple[str, Example]:
     if rng.random() < 0.5:
         polarity = rng.choice(POLARITIES)
         good = polarity == "positive"
-        names = ["good", "great", "tasty", "kind", "mood.good", "verb.good", *["wide.good"] * 6] if good else ["bad", "awful", "nasty", "rude", "mood.bad", "verb.bad", *["wide.bad"] * 6]
+        names = (
+            ["good", "great", "tasty", "kind", "mood.good", "verb.good", *["wide.good"] * 6]
+            if good
+            else ["bad", "awful", "nasty", "rude", "mood.bad", "verb.bad", *["wide.bad"] * 6]
+        )
         return "sentiment", Example(grammar.one(rng.choice(names), rng), polarity)
     topic = rng.choice(TOPICS)
     extra = {
@@ -150,15 +177,62 @@ def labelled_word(grammar: Grammar, rng: random.Random) -> tuple[str, Example]:
     return "topic", Example(text, topic)
 
 
-# formats ------------------------------------------------------------------------------------------------------
+# formats
 
 Formatter = Callable[[Example, str], str]
 
 # Names of the labels other than the plain ones. Arbitrary names make a model read the examples.
-SENTIMENT_NAMES = [("good", "bad"), ("great", "terrible"), ("happy", "unhappy"), ("like", "dislike"), ("praise", "complaint"), ("yes", "no"), ("wonderful", "awful")]
-TOPIC_NAMES = {"politics": ["government", "political"], "economy": ["business", "finance", "money"], "sport": ["sports", "games"], "science": ["technology", "research"], "culture": ["arts", "art", "entertainment"]}
-STANCE_NAMES = [("support", "oppose", "neutral"), ("for", "against", "neither"), ("yes", "no", "unclear"), ("favour", "against", "neutral"), ("pro", "contra", "none")]
-ARBITRARY = ["A", "B", "C", "D", "E", "foo", "bar", "red", "blue", "green", "apple", "stone", "dog", "cat", "one", "two", "three", "north", "south", "east", "west", "salt", "sugar", "X", "Y", "Z"]
+SENTIMENT_NAMES = [
+    ("good", "bad"),
+    ("great", "terrible"),
+    ("happy", "unhappy"),
+    ("like", "dislike"),
+    ("praise", "complaint"),
+    ("yes", "no"),
+    ("wonderful", "awful"),
+]
+TOPIC_NAMES = {
+    "politics": ["government", "political"],
+    "economy": ["business", "finance", "money"],
+    "sport": ["sports", "games"],
+    "science": ["technology", "research"],
+    "culture": ["arts", "art", "entertainment"],
+}
+STANCE_NAMES = [
+    ("support", "oppose", "neutral"),
+    ("for", "against", "neither"),
+    ("yes", "no", "unclear"),
+    ("favour", "against", "neutral"),
+    ("pro", "contra", "none"),
+]
+ARBITRARY = [
+    "A",
+    "B",
+    "C",
+    "D",
+    "E",
+    "foo",
+    "bar",
+    "red",
+    "blue",
+    "green",
+    "apple",
+    "stone",
+    "dog",
+    "cat",
+    "one",
+    "two",
+    "three",
+    "north",
+    "south",
+    "east",
+    "west",
+    "salt",
+    "sugar",
+    "X",
+    "Y",
+    "Z",
+]
 
 SENTIMENT_FORMATS = [
     ("Review: {text}\nSentiment: {label}", 8),
@@ -196,7 +270,13 @@ STANCE_FORMATS = [
     ("Input: {text}\nOutput: {label}", 1),
 ]
 # A review that ends in one word: the label words of a cloze question.
-CLOZE = ["It was {word}.", "All in all, it was {word}.", "In short, {word}.", "Overall {word}.", "In one word: {word}."]
+CLOZE = [
+    "It was {word}.",
+    "All in all, it was {word}.",
+    "In short, {word}.",
+    "Overall {word}.",
+    "In one word: {word}.",
+]
 CLOZE_WORDS = {
     "positive": ["great", "great", "great", "good", "wonderful", "excellent", "lovely", "fantastic"],
     "negative": ["terrible", "terrible", "terrible", "bad", "awful", "horrible", "disappointing", "dreadful"],
@@ -224,8 +304,10 @@ def how_many(rng: random.Random, most: int) -> int:
     return rng.choice([1, 1, 1, 2, 3, 4, rng.randint(2, most), rng.randint(5, most)])
 
 
-def label_names(rng: random.Random, labels: Sequence[str], alternatives: Sequence[Sequence[str]], shots: int) -> dict[str, str]:
-    """Return what each label is called in one prompt: mostly plainly, at times by other or arbitrary names."""
+def label_names(
+    rng: random.Random, labels: Sequence[str], alternatives: Sequence[Sequence[str]], shots: int
+) -> dict[str, str]:
+    """Return what each label is called in one prompt: mostly plainly, at times by other names."""
     chance = rng.random()
     if chance < 0.72 or (shots < 3 and chance >= 0.88):
         return dict(zip(labels, labels, strict=True))
@@ -261,9 +343,19 @@ def sentiment_prompt(grammar: Grammar, rng: random.Random) -> str:
         examples.append(Example(review(grammar, rng, polarity, 2 if n > 4 else 4), polarity))
     if rng.random() < 0.12:
         ending = rng.choice(CLOZE)
-        return "\n\n".join(f"{e.text if e.text[-1] in '.!?' else e.text + '.'} {ending.replace('{word}', rng.choice(CLOZE_WORDS[e.label]))}" for e in examples)
+        judged = [(e.text, ending.replace("{word}", rng.choice(CLOZE_WORDS[e.label]))) for e in examples]
+        return "\n\n".join(
+            f"{text if text[-1] in '.!?' else text + '.'} {verdict}" for text, verdict in judged
+        )
     names = label_names(rng, POLARITIES, SENTIMENT_NAMES, n)
-    heading = rng.choice(["Classify each review as {options}.", "Is the review {options}?", "Label the sentiment of the reviews: {options}.", "Say whether people liked it: {options}."])
+    heading = rng.choice(
+        [
+            "Classify each review as {options}.",
+            "Is the review {options}?",
+            "Label the sentiment of the reviews: {options}.",
+            "Say whether people liked it: {options}.",
+        ]
+    )
     return prompt(rng, examples, SENTIMENT_FORMATS, names, heading)
 
 
@@ -279,7 +371,14 @@ def topic_prompt(grammar: Grammar, rng: random.Random) -> str:
         examples.append(Example(headline(grammar, rng, topic), topic))
     others = [[rng.choice(TOPIC_NAMES.get(label, [label])) for label in labels]]
     names = label_names(rng, labels, others, n)
-    heading = rng.choice(["Classify each headline: {options}.", "What is the topic of the headline: {options}?", "Sort the news into {options}.", "Label the headlines."])
+    heading = rng.choice(
+        [
+            "Classify each headline: {options}.",
+            "What is the topic of the headline: {options}?",
+            "Sort the news into {options}.",
+            "Label the headlines.",
+        ]
+    )
     return prompt(rng, examples, TOPIC_FORMATS, names, heading)
 
 
@@ -289,7 +388,13 @@ def stance_prompt(grammar: Grammar, rng: random.Random) -> str:
     target = grammar.one("targets", rng) if rng.random() < 0.6 else None
     examples = [post(grammar, rng, rng.choice(STANCES), target) for _ in range(n)]
     names = label_names(rng, STANCES, STANCE_NAMES, n)
-    heading = rng.choice(["Classify the stance of each post: {options}.", "Is the author {options}?", "Label the posts: {options}."])
+    heading = rng.choice(
+        [
+            "Classify the stance of each post: {options}.",
+            "Is the author {options}?",
+            "Label the posts: {options}.",
+        ]
+    )
     return prompt(rng, examples, STANCE_FORMATS, names, heading)
 
 
@@ -302,7 +407,14 @@ def word_prompt(grammar: Grammar, rng: random.Random) -> str:
         other, example = labelled_word(grammar, rng)
         if other == task:
             examples.append(example)
-    form = rng.choice(["{text}: {label}", "Word: {text}\n" + task.capitalize() + ": {label}", "{text} => {label}", "{text} is {label}."])
+    form = rng.choice(
+        [
+            "{text}: {label}",
+            "Word: {text}\n" + task.capitalize() + ": {label}",
+            "{text} => {label}",
+            "{text} is {label}.",
+        ]
+    )
     labels = POLARITIES if task == "sentiment" else TOPICS
     names = dict(zip(labels, labels, strict=True))
     if rng.random() < 0.12:
@@ -319,7 +431,9 @@ def same_or_not(grammar: Grammar, rng: random.Random) -> str:
         labels = POLARITIES if reviews else TOPICS
         first = rng.choice(labels)
         second = first if same else rng.choice([label for label in labels if label != first])
-        one, two = ((review(grammar, rng, x, 2) if reviews else headline(grammar, rng, x)) for x in (first, second))
+        one, two = (
+            (review(grammar, rng, x, 2) if reviews else headline(grammar, rng, x)) for x in (first, second)
+        )
         question = "Same opinion" if reviews else "Same topic"
         blocks.append(f"First: {one}\nSecond: {two}\n{question}: {'yes' if same else 'no'}")
     return "\n\n".join(blocks)

@@ -1,4 +1,4 @@
-"""The two models, in the architectures of GPT-2 and BERT from `transformers`, behind the course's interface."""
+"""The two models: GPT-2 and BERT from `transformers`, small, behind the course's interface."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
         self.model = model
 
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return logits (N, V) of the masked places, and their mean loss; without targets, (B, T, V) unmasked."""
+        """Return logits (N, V) of the masked places and their loss; without targets, all, unmasked."""
         if targets is None:
             return self.model(idx).logits, None
         generator = None if self.training else torch.Generator().manual_seed(0)
@@ -92,12 +92,15 @@ class Encoder(nn.Module):
 
 def optimizers(model: nn.Module) -> list[Optimizer]:
     """Return Muon (Jordan et al. 2024) for the matrices inside the layers, and AdamW for the rest."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         inside = ".h." in name or ".layer." in name
         (matrices if inside and parameter.ndim == 2 else rest).append(parameter)
     return [
-        torch.optim.Muon(matrices, lr=MUON_RATE, weight_decay=WEIGHT_DECAY, momentum=0.95, adjust_lr_fn="original"),
+        torch.optim.Muon(
+            matrices, lr=MUON_RATE, weight_decay=WEIGHT_DECAY, momentum=0.95, adjust_lr_fn="original"
+        ),
         torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 

@@ -1,4 +1,4 @@
-"""Text that repeats itself: lists, look-up tables and counting, from which a model learns to copy from its context."""
+"""Text that repeats itself, from which a model learns to copy: lists, look-up tables, counting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,23 @@ import random
 
 from recipes.course_lm.grammar import Grammar
 
-KINDS = ["colour", "animal", "fruit", "food", "place", "tool", "object", "job", "name", "day", "month", "material", "surname", "country", "city"]
+KINDS = [
+    "colour",
+    "animal",
+    "fruit",
+    "food",
+    "place",
+    "tool",
+    "object",
+    "job",
+    "name",
+    "day",
+    "month",
+    "material",
+    "surname",
+    "country",
+    "city",
+]
 ORDERED = ["day", "month"]
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
 
@@ -37,14 +53,26 @@ def copied(grammar: Grammar, rng: random.Random) -> str:
     how = rng.choice(["copy", "first", "last", "reverse", "twice"])
     for _ in range(rng.randint(3, 7)):
         words = rng.sample(grammar.rules[kind], rng.randint(2, 4))
-        done = {"copy": words, "first": words[:1], "last": words[-1:], "reverse": words[::-1], "twice": words * 2}[how]
+        done = {
+            "copy": words,
+            "first": words[:1],
+            "last": words[-1:],
+            "reverse": words[::-1],
+            "twice": words * 2,
+        }[how]
         lines.append(f"Input: {' '.join(words)}\nOutput: {' '.join(done)}")
     return "\n".join(lines)
 
 
 def in_order(grammar: Grammar, rng: random.Random) -> str:
     """Return numbers, days or months in order."""
-    rows = [NUMBERS, [str(i) for i in range(1, 31)], grammar.rules["day"], grammar.rules["month"], list("abcdefghijklmnopqrstuvwxyz")]
+    rows = [
+        NUMBERS,
+        [str(i) for i in range(1, 31)],
+        grammar.rules["day"],
+        grammar.rules["month"],
+        list("abcdefghijklmnopqrstuvwxyz"),
+    ]
     row = rng.choice(rows)
     start = rng.randrange(len(row) - 3)
     return rng.choice([" ", ", "]).join(row[start : start + rng.randint(4, 12)])
@@ -53,7 +81,23 @@ def in_order(grammar: Grammar, rng: random.Random) -> str:
 def kinds_of(grammar: Grammar, rng: random.Random) -> str:
     """Return words with the kind of thing that they are."""
     sign = rng.choice([" is a ", " => ", ": "])
-    kinds = rng.sample(["colour", "animal", "fruit", "vegetable", "tool", "job", "drink", "day", "month", "country", "city", "place"], rng.randint(2, 4))
+    kinds = rng.sample(
+        [
+            "colour",
+            "animal",
+            "fruit",
+            "vegetable",
+            "tool",
+            "job",
+            "drink",
+            "day",
+            "month",
+            "country",
+            "city",
+            "place",
+        ],
+        rng.randint(2, 4),
+    )
     drawn = [(kind, rng.choice(grammar.rules[kind])) for kind in rng.choices(kinds, k=rng.randint(4, 9))]
     return "\n".join(f"{word}{sign}{kind}".replace(" a animal", " an animal") for kind, word in drawn)
 
@@ -61,7 +105,10 @@ def kinds_of(grammar: Grammar, rng: random.Random) -> str:
 def facts(grammar: Grammar, rng: random.Random) -> str:
     """Return plain facts and opposites."""
     lines = rng.sample(grammar.rules["fact"], rng.randint(3, 7))
-    lines += [f"the opposite of {a} is {b}" for a, b in (pair.split(" and ") for pair in rng.sample(grammar.rules["opposite"], 2))]
+    lines += [
+        f"the opposite of {a} is {b}"
+        for a, b in (pair.split(" and ") for pair in rng.sample(grammar.rules["opposite"], 2))
+    ]
     rng.shuffle(lines)
     return " ".join(line[0].upper() + line[1:] + "." for line in lines)
 

@@ -14,7 +14,12 @@ SYSTEM, USER, ASSISTANT, END = "<|system|>", "<|user|>", "<|assistant|>", "<|end
 
 # attribute -> (rule that its values come from, statement, question, question the other way round)
 ATTRIBUTES = {
-    "job": ("job", "{name} is the {value} of the village", "What is {name}'s job?", "Who is the {value} of the village?"),
+    "job": (
+        "job",
+        "{name} is the {value} of the village",
+        "What is {name}'s job?",
+        "Who is the {value} of the village?",
+    ),
     "pet": ("animal", "{name} has a {value}", "Which animal does {name} have?", "Who has a {value}?"),
     "house": ("colour", "{name} lives in a {value} house", "What colour is {name}'s house?", ""),
     "dish": ("food", "{name} likes {value} best", "What does {name} like best?", ""),
@@ -40,7 +45,12 @@ def facts_of_the_village(grammar: Grammar) -> dict[str, dict[str, str]]:
 
 def statement(attribute: str, name: str, value: str) -> str:
     """Return the sentence that gives a fact."""
-    return ATTRIBUTES[attribute][1].format(name=name, value=value).replace(" a o", " an o").replace(" a a", " an a")
+    return (
+        ATTRIBUTES[attribute][1]
+        .format(name=name, value=value)
+        .replace(" a o", " an o")
+        .replace(" a a", " an a")
+    )
 
 
 def question(attribute: str, name: str, value: str, rng: random.Random) -> tuple[str, str]:
@@ -72,7 +82,7 @@ def village_facts(grammar: Grammar, rng: random.Random) -> str:
 def reading(grammar: Grammar, rng: random.Random) -> str:
     """Return a passage about people who are new in every passage, and questions whose answers stand in it."""
     names = rng.sample(grammar.rules["name"], rng.choice([2, 3, 4]))
-    facts = []
+    facts: list[tuple[str, str, str]] = []
     for name in names:
         for attribute in rng.sample(list(ATTRIBUTES), rng.choice([1, 2])):
             values = [v for v in grammar.rules[ATTRIBUTES[attribute][0]] if v not in {f[2] for f in facts}]
@@ -95,15 +105,33 @@ def instruction(grammar: Grammar, rng: random.Random) -> tuple[str, str]:
     if chance < 0.12:
         polarity = rng.choice(labelled.POLARITIES)
         text = labelled.review(grammar, rng, polarity, 2)
-        ask = rng.choice(["Is this review positive or negative? {t}", "Classify the sentiment of this review: {t}", "Review: {t}\nIs it positive or negative?", "What is the sentiment of this text? {t}"])
+        ask = rng.choice(
+            [
+                "Is this review positive or negative? {t}",
+                "Classify the sentiment of this review: {t}",
+                "Review: {t}\nIs it positive or negative?",
+                "What is the sentiment of this text? {t}",
+            ]
+        )
         return ask.replace("{t}", text), polarity
     if chance < 0.22:
         topic = rng.choice(labelled.TOPICS)
-        ask = rng.choice(["What is the topic of this headline? {t}", "Classify this headline: {t}", "Is this politics, economy, sport, science or culture? {t}"])
+        ask = rng.choice(
+            [
+                "What is the topic of this headline? {t}",
+                "Classify this headline: {t}",
+                "Is this politics, economy, sport, science or culture? {t}",
+            ]
+        )
         return ask.replace("{t}", labelled.headline(grammar, rng, topic)), topic
     if chance < 0.30:
         example = labelled.post(grammar, rng, rng.choice(labelled.STANCES))
-        ask = rng.choice(["What is the stance of this post towards {g}: favour, against or none? {t}", "Is the author in favour of {g} or against it? {t}"])
+        ask = rng.choice(
+            [
+                "What is the stance of this post towards {g}: favour, against or none? {t}",
+                "Is the author in favour of {g} or against it? {t}",
+            ]
+        )
         return ask.replace("{g}", example.target).replace("{t}", example.text), example.label
     if chance < 0.38:
         people = facts_of_the_village(grammar)

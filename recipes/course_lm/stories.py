@@ -25,7 +25,7 @@ def remember_people(grammar: Grammar, rng: random.Random) -> Memory:
 
 
 def lost_and_found(grammar: Grammar, rng: random.Random) -> str:
-    """Return a story of three paragraphs: somebody has a thing, loses it, and finds it with a friend or not."""
+    """Return a story of three paragraphs: somebody has a thing, loses it, and finds it or not."""
     memory = remember_people(grammar, rng)
 
     def say(*names: str) -> str:

@@ -24,7 +24,9 @@ SPECIAL = [END_OF_TEXT, PAD, CLS, SEP, MASK, *CHAT_TOKENS]
 TOKENIZER_SEED, TOKENIZER_DOCUMENTS = 1, 16_000
 # `<|user|> text<|end|><|assistant|> text<|end|>`: the space makes an answer's tokens those of running text.
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|> ' + message['content'] + '<|end|>' }}{% endfor %}"
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|> ' + message['content'] + '<|end|>' }}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 Ids = np.ndarray[Any, np.dtype[np.uint16]]
@@ -49,7 +51,7 @@ def train_tokenizer(n_documents: int = TOKENIZER_DOCUMENTS, seed: int = TOKENIZE
 def for_encoder(tokenizer: Tokenizer) -> Tokenizer:
     """Return a copy that puts [CLS] before and [SEP] after each text, as BERT's does (Devlin et al. 2019)."""
     copy = Tokenizer.from_str(tokenizer.to_str())
-    cls, sep = (copy.token_to_id(token) for token in (CLS, SEP))
+    cls, sep = SPECIAL.index(CLS), SPECIAL.index(SEP)
     copy.post_processor = processors.TemplateProcessing(
         single=f"{CLS} $A {SEP}",
         pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
@@ -72,7 +74,7 @@ def rows(tokenizer: Tokenizer, seed: int, n_rows: int, length: int) -> tuple[Ids
 
     Documents follow one another with <|endoftext|> between; the last one of a row is cut where the row ends.
     """
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    end = SPECIAL.index(END_OF_TEXT)
     source = encoded(tokenizer, seed)
     made = np.zeros((n_rows, length + 1), dtype=np.uint16)
     characters = 0.0
@@ -91,7 +93,7 @@ def rows(tokenizer: Tokenizer, seed: int, n_rows: int, length: int) -> tuple[Ids
 def save_rows(path: Path, made: Ids, characters: int) -> None:
     """Write rows and their characters to PATH.npy and PATH.json."""
     np.save(path.with_suffix(".npy"), made)
-    path.with_suffix(".json").write_text(json.dumps({"characters": characters}) + "\n")
+    path.with_suffix(".json").write_text(json.dumps({"characters": characters, "tokens": made.size}) + "\n")
 
 
 def load_rows(path: Path) -> tuple[Ids, int]:
@@ -105,14 +107,14 @@ def next_token_batches(made: Ids, characters: int) -> Batches:
     return Batches(ids[:, :-1], ids[:, 1:], characters)
 
 
-def masked_batches(made: Ids, characters: int, tokenizer: Tokenizer, length: int) -> Batches:
+def masked_batches(made: Ids, characters: int, length: int) -> Batches:
     """Return the same text in rows of `length` between [CLS] and [SEP]; the model masks them itself.
 
     Targets are the inputs, except for the special tokens, which are never predicted.
     """
     ids = torch.from_numpy(made.astype(np.int64)).flatten()
     ids = ids[: len(ids) // (length - 2) * (length - 2)].view(-1, length - 2)
-    cls, sep = (torch.full((len(ids), 1), tokenizer.token_to_id(token)) for token in (CLS, SEP))
+    cls, sep = (torch.full((len(ids), 1), SPECIAL.index(token)) for token in (CLS, SEP))
     inputs = torch.cat([cls, ids, sep], dim=1)
     targets = torch.cat([torch.full_like(cls, -100), ids, torch.full_like(sep, -100)], dim=1)
     targets[targets < len(SPECIAL)] = -100

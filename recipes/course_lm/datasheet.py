@@ -1,0 +1,75 @@
+"""The datasheets of the two models: prose from datasheet.md and encoder.md, numbers as measured."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recipes.course_lm import models, tokens
+from recipes.course_lm.evaluate import Row, as_markdown
+from recipes.course_lm.grammar import Grammar
+from recipes.course_lm.text import SOURCES, documents
+
+HERE = Path(__file__).parent
+TRAIN_SEED = 3
+
+
+def write(folder: Path, rows: Sequence[Row]) -> None:
+    """Write README.md into the folders of both models."""
+    for name, template in (("course-lm", "datasheet.md"), ("course-lm-encoder", "encoder.md")):
+        place = folder / name
+        if not place.exists():
+            continue
+        mine = [row for row in rows if (row.model == "encoder") == name.endswith("encoder")]
+        facts = facts_of(place) | {"results": as_markdown(mine)}
+        text = (HERE / template).read_text(encoding="utf-8").format(**facts)
+        (place / "README.md").write_text(text, encoding="utf-8")
+
+
+def facts_of(place: Path) -> dict[str, Any]:
+    """Return what the datasheets say about a model folder."""
+    run = json.loads((place / "run.json").read_text())
+    grammar = Grammar.load()
+    sample = " ".join(text for _, text in itertools.islice(documents(TRAIN_SEED), 10_000))
+    total = sum(weight for _, weight in SOURCES.values())
+    kinds = [f"| {kind} | {weight / total:.0%} |" for kind, (_, weight) in SOURCES.items()]
+    return {
+        "parameters": f"{run['parameters']:,}",
+        "megabytes": f"{(place / 'model.safetensors').stat().st_size / 1e6:.1f}",
+        "layers": models.LAYERS,
+        "width": models.WIDTH,
+        "heads": models.HEADS,
+        "context": tokens.CONTEXT,
+        "vocabulary": f"{tokens.VOCABULARY:,}",
+        "rules": len(grammar.rules),
+        "phrases": f"{sum(map(len, grammar.rules.values())):,}",
+        "tokens": f"{run['tokens_in_text']:,}",
+        "characters": f"{run['characters_in_text']:,}",
+        "train_seed": TRAIN_SEED,
+        "kinds": "\n".join(["| kind | share |", "|---|---:|", *kinds]),
+        "distinct": f"{len(set(re.findall(r'[a-z]+', sample.lower()))):,}",
+        "masked": round(100 * models.MASKED),
+        "training": training_of(run, place.name),
+    }
+
+
+def training_of(run: dict[str, Any], name: str) -> str:
+    """Return a paragraph on a run."""
+    steps, cooldown, batch = run["steps"], run["cooldown"], run["batch_size"]
+    row = 128 if name.endswith("encoder") else tokens.CONTEXT
+    n = (steps + cooldown) * batch * row
+    times = n / run["tokens_in_text"]
+    command = f"train{' --encoder' if name.endswith('encoder') else ''} --steps {steps}"
+    rates = f"Muon for the matrices inside the layers (rate {models.MUON_RATE}), AdamW for the rest"
+    return (
+        f"{steps:,} steps at a constant rate and {cooldown:,} in which it falls to zero, of {batch} rows of "
+        f"{row} tokens: {n:,} tokens in all, so {times:.2f} times the text. {rates} (rate "
+        f"{models.ADAM_RATE}), {run['dtype']} arithmetic, seed {run['seed']}. Machine: one thread of a "
+        f"shared x86-64 server (AVX-512), {run['processor_seconds']:,} seconds of processor time within "
+        f"{run['seconds']:,} seconds of the clock; other work took the rest. To repeat it: "
+        f"`python -m recipes.course_lm {command} --cooldown {cooldown} --batch-size {batch}`"
+    )
