@@ -97,6 +97,8 @@ net = Net()
 net.load_state_dict({"layer.weight": torch.tensor([[1., 2.]]), "layer.bias": torch.tensor([0.5])})
 assert torch.allclose(net(torch.tensor([[1., 1.]])), torch.tensor([[3.5]]))
 assert sum(p.numel() for p in net.parameters()) == 3 and sorted(net.state_dict()) == ["layer.bias", "layer.weight"]
+net.layer = torch.nn.Softmax(dim=1)
+assert torch.allclose(net(torch.zeros(1, 4)), torch.full((1, 4), 0.25))
 assert list(squares(4)) == [0, 1, 4, 9]
 assert apply(lambda v: v * 2, 5) == 11 and apply(abs, -4) == 5
 assert adder(3)(4) == 7

@@ -150,6 +150,7 @@ class Conversation:
         if value is not None:
             key, what = value
             header[key] = encoder.encode(what)
+            encoder.finish(header)
         exchange = Exchange(op, target._number, str(header.get("name", "")), header, encoder.buffers)
         self._remember(exchange)
         try:
