@@ -135,6 +135,12 @@ def test_names_of_lines_that_end_together_keep_apart() -> None:
     assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
 
 
+def test_whole_numbers_stay_whole_on_an_axis() -> None:
+    figure = plots.lines(range(1, 21), {"s": range(20)}, title="T", x_label="x", y_label="y")
+    drawn(figure)
+    assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
+
+
 def test_bars_are_as_long_as_their_values() -> None:
     figure = plots.bars({"a": 1.0, "b": 3.0}, title="T", highlight=["b"])
     a, b = figure.axes[0].patches
@@ -171,6 +177,13 @@ def test_windows_are_those_of_the_model() -> None:
     assert shown[:4] == ["<s>", "the", "dog", "</s>"]
     assert len(figure.axes[0].patches) == 3 * 4
     assert "context" not in [t.get_text() for t in plots.ngram_windows(["the"], 1, title="T").axes[0].texts]
+
+
+def test_counts_in_a_heat_map_have_no_decimals() -> None:
+    counts = plots.heat_map([[1, 20]], ["row"], ["c1", "c2"], title="T")
+    assert {"1", "20"} <= set(texts_of(counts))
+    assert "row to c2 20." in plots.alt_text(counts)
+    assert {"1.00", "20.00"} <= set(texts_of(plots.heat_map([[1.0, 20]], ["row"], ["c1", "c2"], title="T")))
 
 
 def test_contexts_are_within_the_window_and_not_the_word_itself() -> None:

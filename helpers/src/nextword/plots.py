@@ -127,6 +127,8 @@ def lines(
         axes.annotate(name, (at_x, at_y), offset, textcoords="offset points", ha=side)
     if len(x) <= 12 and not log_x:
         axes.set_xticks(x, [_number(value) for value in x])
+    elif not log_x and all(value == int(value) for value in x):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     if len(ends) > 1:
@@ -330,9 +332,10 @@ def heat_map(
     """Return a matrix as shaded cells with words on both axes, or several named ones side by side.
 
     Shape (len(rows), len(columns)) each, else ValueError. All share one scale. Small matrices carry their
-    numbers. Where values are negative, white is zero, blue above it and orange below.
+    numbers, whole ones without decimals. Where values are negative, white is zero, blue above it and orange below.
     """
     named = matrix if isinstance(matrix, Mapping) else {"": matrix}
+    decimals = 0 if all(np.asarray(values).dtype.kind in "iu" for values in named.values()) else 2
     panels = {name: np.asarray(values, dtype=float) for name, values in named.items()}
     for name, values in panels.items():
         if values.shape != (len(rows), len(columns)):
@@ -357,11 +360,11 @@ def heat_map(
         axes.set_title(name, fontsize=11)
         for (r, c), value in np.ndenumerate(values) if values.size <= 150 else ():
             ink = "white" if _is_dark(shades((value - low) / (high - low))) else INK
-            axes.text(c, r, _fixed(value, 2), ha="center", va="center", color=ink, fontsize=10)
+            axes.text(c, r, _fixed(value, decimals), ha="center", va="center", color=ink, fontsize=10)
     told = []
     for name, values in panels.items():
         best = (
-            f"{row} to {columns[int(line.argmax())]} {line.max():.2f}"
+            f"{row} to {columns[int(line.argmax())]} {_fixed(line.max(), decimals)}"
             for row, line in zip(rows, values, strict=True)
         )
         told.append((f"{name}: " if name else "") + ", ".join(best))
@@ -397,7 +400,7 @@ def attention(
     down = math.ceil(len(panels) / 2)
     cell = min(0.42, (5.6 if across == 1 else 2.5) / max(len(keys), 1))
     size = 9 if cell < 0.22 else 10
-    above = 0.35 + 0.085 * max(map(len, keys), default=0)
+    above = 0.45 + 0.085 * max(map(len, keys), default=0)
     figure, grid = _new(title, down * (cell * len(queries) + above + 0.25 * (len(panels) > 1)), across, down)
     every = list(np.atleast_1d(grid).flat)
     for axes in every[len(panels) :]:
