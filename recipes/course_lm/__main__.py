@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recipes.course_lm import tokens
 from recipes.course_lm.text import documents
-from recipes.course_lm.train import COOLDOWN
+
+if TYPE_CHECKING:
+    from recipes.course_lm import models
 
 app = typer.Typer(
-    help="Make course-lm from nothing: data, train, export, evaluate, in this order; or everything at once.\n\n"
+    help="Make course-lm from nothing: data, train, export, evaluate; or everything at once.\n\n"
     "Example: OMP_NUM_THREADS=2 python -m recipes.course_lm everything",
     no_args_is_help=True,
     add_completion=False,
@@ -53,7 +55,10 @@ def data(folder: Folder = BUILD, rows: int = 12_000) -> None:
 @app.command()
 def train(
     folder: Folder = BUILD,
-    steps: Annotated[int | None, typer.Option(help="Steps at a constant rate.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps at a constant rate, the first ones included.")
+    ] = None,
+    first: Annotated[int, typer.Option(help="Steps on whole rows before those on half rows.")] = 150,
     minutes: Annotated[float | None, typer.Option(help="... or minutes; then the cool-down begins.")] = None,
     cooldown: Annotated[
         int | None, typer.Option(help="Steps in which the rate falls to zero; left out, 30% of those before.")
@@ -67,32 +72,50 @@ def train(
     Example: python -m recipes.course_lm train --minutes 60
     """
     from recipes.course_lm import models
-    from recipes.course_lm.train import run
+    from recipes.course_lm.train import plan, run
 
     if steps is None and minutes is None:
         raise typer.BadParameter("Pass --steps or --minutes.")
     made, characters = tokens.load_rows(folder / "train")
     model: models.Decoder | models.Encoder
     if encoder:
-        batches = tokens.masked_batches(made, characters, ENCODER_LENGTH)
+        whole, half = tokens.masked_batches(made, characters, ENCODER_LENGTH), None
         model, name = models.new_encoder(), "course-lm-encoder"
+        models.begin_as(model, trained_decoder(folder))
     else:
-        batches = tokens.next_token_batches(made, characters)
+        whole, half = (tokens.next_token_batches(made, characters, pieces) for pieces in (1, 2))
         model, name = models.new_decoder(), "course-lm"
-    done = run(
-        model,
-        models.optimizers(model),
-        batches,
-        folder / name,
-        steps=steps,
-        minutes=minutes,
-        cooldown=cooldown,
+    stages = plan(
+        whole,
+        half,
         batch_size=batch_size or (16 if encoder else 4),
-        dtype=dtype,
-        label=name,
+        steps=steps,
+        cooldown=cooldown,
+        first=first,
+    )
+    done = run(
+        model, models.optimizers(model), stages, folder / name, minutes=minutes, dtype=dtype, label=name
     )
     (folder / name / "run.json").write_text(json.dumps(done, indent=1) + "\n")
-    typer.echo(f"{name}: {done['steps']} + {done['cooldown']} steps, {done['seconds']} s")
+    typer.echo(f"{name}: {done['steps']} steps, {done['seconds']} s")
+
+
+def trained_decoder(folder: Path) -> models.Decoder:
+    """Return course-lm as it was before its cool-down."""
+    import torch
+
+    from recipes.course_lm import models
+
+    path = next(
+        (p for p in (folder / "course-lm" / f"{s}.pt" for s in ("half", "stable")) if p.exists()), None
+    )
+    if path is None:
+        raise typer.BadParameter(
+            f"The encoder begins with course-lm's weights. Train that first: {folder} has none."
+        )
+    decoder = models.new_decoder()
+    decoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model"])
+    return decoder
 
 
 @app.command()
@@ -114,17 +137,17 @@ def export(
 
     name = "course-lm-encoder" if encoder else "course-lm"
     model: models.Decoder | models.Encoder = models.new_encoder() if encoder else models.new_decoder()
-    checkpoint = folder / name / ("stable.pt" if unfinished else "cooldown.pt")
-    if not checkpoint.exists():
-        raise typer.BadParameter(f"There is no {checkpoint}. Run `python -m recipes.course_lm train` first.")
+    found = [folder / name / f"{stage}.pt" for stage in ("cooldown", "half", "stable")]
+    checkpoint = next((path for path in found if path.exists()), None)
+    if checkpoint is None or not (unfinished or (folder / name / "run.json").exists()):
+        raise typer.BadParameter(
+            f"{folder / name} has no finished run. Run `python -m recipes.course_lm train`."
+        )
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     export_model(model.model, tokenizer, to / name, encoder=encoder)
-    if unfinished:
-        record = record_of(state, None, cooldown=0)
-    else:
-        record = json.loads((folder / name / "run.json").read_text())
+    record = record_of(folder / name, dtype="bfloat16")
     record |= {
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokens_in_text": json.loads((folder / "train.json").read_text())["tokens"],
@@ -146,6 +169,8 @@ def everything(
 
     Example: OMP_NUM_THREADS=2 python -m recipes.course_lm everything --minutes 100
     """
+    from recipes.course_lm.train import COOLDOWN
+
     if not (folder / "train.json").exists():
         data(folder)
     for encoder, part in ((False, 0.75), (True, 0.25)):

@@ -59,17 +59,29 @@ def facts_of(place: Path) -> dict[str, Any]:
 
 def training_of(run: dict[str, Any], name: str) -> str:
     """Return a paragraph on a run."""
-    steps, cooldown, batch = run["steps"], run["cooldown"], run["batch_size"]
-    row = 128 if name.endswith("encoder") else tokens.CONTEXT
-    n = (steps + cooldown) * batch * row
-    times = n / run["tokens_in_text"]
-    command = f"train{' --encoder' if name.endswith('encoder') else ''} --steps {steps}"
-    rates = f"Muon for the matrices inside the layers (rate {models.MUON_RATE}), AdamW for the rest"
+    encoder = name.endswith("encoder")
+    kinds = {
+        "stable": "whole rows" if not encoder else "rows",
+        "half": "half rows",
+        "cooldown": "whole rows while the rate falls to zero"
+        if not encoder
+        else "rows while the rate falls to zero",
+    }
+    parts, seen = [], 0
+    for stage, done in run["stages"].items():
+        length = 128 if encoder else tokens.CONTEXT // (2 if stage == "half" else 1)
+        seen += done["steps"] * done["batch_size"] * length
+        parts.append(f"{done['steps']:,} steps on {done['batch_size']} {kinds[stage]} of {length} tokens")
+    cooldown = run["stages"].get("cooldown", {"steps": 0})["steps"]
+    command = (
+        f"train{' --encoder' if encoder else ''} --steps {run['steps'] - cooldown} --cooldown {cooldown}"
+    )
+    start = " It began with the weights that course-lm had before its cool-down." if encoder else ""
+    times = seen / run["tokens_in_text"]
     return (
-        f"{steps:,} steps at a constant rate and {cooldown:,} in which it falls to zero, of {batch} rows of "
-        f"{row} tokens: {n:,} tokens in all, so {times:.2f} times the text. {rates} (rate "
-        f"{models.ADAM_RATE}), {run['dtype']} arithmetic, seed {run['seed']}. Machine: one thread of a "
-        f"shared x86-64 server (AVX-512), {run['processor_seconds']:,} seconds of processor time within "
-        f"{run['seconds']:,} seconds of the clock; other work took the rest. To repeat it: "
-        f"`python -m recipes.course_lm {command} --cooldown {cooldown} --batch-size {batch}`"
+        f"{run['steps']:,} steps: {', then '.join(parts)}; {seen:,} tokens in all, {times:.2f} times the "
+        f"text.{start} Muon for the matrices inside the layers (rate {models.MUON_RATE}), AdamW for the rest (rate "
+        f"{models.ADAM_RATE}), {run['dtype']} arithmetic, seed 0. Machine: one thread of a shared x86-64 server "
+        f"(AVX-512), {run['processor_seconds']:,} seconds of processor time within {run['seconds']:,} seconds "
+        f"of the clock; other work took the rest. To repeat it: `python -m recipes.course_lm {command}`"
     )

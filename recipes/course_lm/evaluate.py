@@ -336,7 +336,7 @@ def mask_logits(model: Measured, text: str) -> Tensor:
 def mean_state(model: Measured, text: str) -> Tensor:
     """Return the mean of the last hidden states (C,) over a text."""
     batch = model.tokenizer(text, return_tensors="pt", truncation=True)
-    states: Tensor = model.model.bert(batch["input_ids"]).last_hidden_state[0].mean(0)
+    states: Tensor = model.model.base_model(batch["input_ids"]).last_hidden_state[0].mean(0)
     return states
 
 

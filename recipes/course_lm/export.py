@@ -47,7 +47,7 @@ def export_model(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, *, 
 
 def is_tied(name: str) -> bool:
     """Return whether a weight is the input embedding under a second name, which the file leaves out."""
-    return name in ("lm_head.weight", "cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
+    return name in ("lm_head.weight", "lm_head.decoder.weight", "lm_head.decoder.bias")
 
 
 def tokenizer_config(*, encoder: bool) -> dict[str, Any]:

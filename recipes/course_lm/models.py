@@ -1,17 +1,25 @@
-"""The two models: GPT-2 and BERT from `transformers`, small, behind the course's interface."""
+"""The two models, small ones from `transformers`, behind the course's interface."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    RobertaPreLayerNormConfig,
+    RobertaPreLayerNormForMaskedLM,
+)
 
 from nextword.batches import IGNORED
 from recipes.course_lm.tokens import CONTEXT, SPECIAL, VOCABULARY
 
 WIDTH, LAYERS, HEADS = 192, 4, 6
+FIRST_POSITION = 2  # RoBERTa counts positions from the padding's id, 1, upwards
 END_ID, PAD_ID, CLS_ID, SEP_ID, MASK_ID = range(5)  # the places in tokens.SPECIAL
 MASKED = 0.2  # of the tokens of the encoder's text; BERT took 0.15, but short runs learn more from more
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
@@ -36,11 +44,11 @@ def decoder_config(width: int = WIDTH, layers: int = LAYERS) -> GPT2Config:
     )
 
 
-def encoder_config(width: int = WIDTH, layers: int = LAYERS) -> BertConfig:
-    """Return the settings of the encoder twin."""
-    return BertConfig(
+def encoder_config(width: int = WIDTH, layers: int = LAYERS) -> RobertaPreLayerNormConfig:
+    """Return the settings of the encoder twin: BERT with its norms where GPT-2 has them."""
+    return RobertaPreLayerNormConfig(
         vocab_size=VOCABULARY,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=CONTEXT + FIRST_POSITION,
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=HEADS if width == WIDTH else 2,
@@ -48,6 +56,10 @@ def encoder_config(width: int = WIDTH, layers: int = LAYERS) -> BertConfig:
         hidden_act="gelu_pytorch_tanh",
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
+        layer_norm_eps=1e-5,
+        type_vocab_size=2,
+        bos_token_id=CLS_ID,
+        eos_token_id=SEP_ID,
         pad_token_id=PAD_ID,
     )
 
@@ -69,9 +81,9 @@ class Decoder(nn.Module):
 
 
 class Encoder(nn.Module):
-    """BERT that masks its inputs and predicts what was there, 80/10/10 as in Devlin et al. (2019)."""
+    """An encoder that masks its inputs and predicts what was there, 80/10/10 as in Devlin et al. (2019)."""
 
-    def __init__(self, model: BertForMaskedLM) -> None:
+    def __init__(self, model: RobertaPreLayerNormForMaskedLM) -> None:
         super().__init__()
         self.model = model
 
@@ -85,8 +97,8 @@ class Encoder(nn.Module):
         other = torch.randint(len(SPECIAL), VOCABULARY, idx.shape, generator=generator)
         seen = torch.where(chosen & (how < 0.8), MASK_ID, idx)
         seen = torch.where(chosen & (how >= 0.9), other, seen)
-        hidden = self.model.bert(seen).last_hidden_state  # (B, T, C)
-        logits = self.model.cls(hidden[chosen])  # (N, V): the head is the costly part
+        hidden = self.model.base_model(seen).last_hidden_state  # (B, T, C)
+        logits = self.model.lm_head(hidden[chosen])  # (N, V): the head is the costly part
         return logits, F.cross_entropy(logits, targets[chosen])
 
 
@@ -112,6 +124,42 @@ def new_decoder(seed: int = 0, width: int = WIDTH, layers: int = LAYERS) -> Deco
 
 
 def new_encoder(seed: int = 0, width: int = WIDTH, layers: int = LAYERS) -> Encoder:
-    """Return the encoder twin before training."""
+    """Return the encoder twin before training, its weights drawn at random."""
     torch.manual_seed(seed)
-    return Encoder(BertForMaskedLM(encoder_config(width, layers)))
+    return Encoder(RobertaPreLayerNormForMaskedLM(encoder_config(width, layers)))
+
+
+@torch.no_grad()
+def begin_as(encoder: Encoder, decoder: Decoder) -> None:
+    """Give an encoder the weights of a trained decoder, wherever the two architectures agree.
+
+    What is left to learn is to look to the right, too, and to say what is hidden: a start that saves most of
+    the steps. The norm after the embeddings, which GPT-2 lacks, begins at the embeddings' own scale.
+    """
+    old: Any = decoder.model.transformer
+    new: Any = encoder.model.base_model
+    head: Any = encoder.model.lm_head.dense
+    embeddings = new.embeddings
+    embeddings.word_embeddings.weight.copy_(old.wte.weight)
+    embeddings.position_embeddings.weight[FIRST_POSITION:].copy_(old.wpe.weight)
+    embeddings.token_type_embeddings.weight.zero_()
+    embeddings.LayerNorm.weight.fill_(float(old.wte.weight.square().mean().sqrt()))
+    new.LayerNorm.load_state_dict(old.ln_f.state_dict())
+    head.weight.copy_(torch.eye(len(head.weight)))
+    for block, layer in zip(old.h, new.encoder.layer, strict=True):
+        own = layer.attention.self
+        parts = (own.query, own.key, own.value)
+        weights, biases = block.attn.c_attn.weight.chunk(3, dim=1), block.attn.c_attn.bias.chunk(3)
+        for linear, weight, bias in zip(parts, weights, biases, strict=True):
+            linear.weight.copy_(weight.T)  # GPT-2 keeps its matrices the other way round
+            linear.bias.copy_(bias)
+        pairs = [
+            (layer.attention.output.dense, block.attn.c_proj),
+            (layer.intermediate.dense, block.mlp.c_fc),
+            (layer.output.dense, block.mlp.c_proj),
+        ]
+        for linear, convolution in pairs:
+            linear.weight.copy_(convolution.weight.T)
+            linear.bias.copy_(convolution.bias)
+        layer.attention.LayerNorm.load_state_dict(block.ln_1.state_dict())
+        layer.intermediate.LayerNorm.load_state_dict(block.ln_2.state_dict())

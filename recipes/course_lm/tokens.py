@@ -101,10 +101,11 @@ def load_rows(path: Path) -> tuple[Ids, int]:
     return np.load(path.with_suffix(".npy")), json.loads(path.with_suffix(".json").read_text())["characters"]
 
 
-def next_token_batches(made: Ids, characters: int) -> Batches:
-    """Return rows as inputs and the tokens that follow."""
+def next_token_batches(made: Ids, characters: int, pieces: int = 1) -> Batches:
+    """Return rows as inputs and the tokens that follow, each row cut into so many pieces of one length."""
     ids = torch.from_numpy(made.astype(np.int64))
-    return Batches(ids[:, :-1], ids[:, 1:], characters)
+    length = (ids.shape[1] - 1) // pieces
+    return Batches(ids[:, :-1].reshape(-1, length), ids[:, 1:].reshape(-1, length), characters)
 
 
 def masked_batches(made: Ids, characters: int, length: int) -> Batches:

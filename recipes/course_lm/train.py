@@ -1,13 +1,15 @@
-"""Training in two phases: at a constant rate for as long as there is time, then a cool-down to zero.
+"""Training in stages: whole rows, half rows for as long as there is time, then a cool-down on whole rows.
 
-The first phase may end at any step, since its rate does not depend on when it ends; what it had written last
-is where the second begins. So a run that the clock has stopped at some step is repeated exactly by giving
-that number of steps (Hägele et al. 2024 compare such schedules with a cosine).
+Whole rows teach all positions; half rows cost a third less, since attention grows with the length. The rate
+is constant until the cool-down, in which it falls to zero (Hägele et al. 2024 compare this with a cosine).
+So the middle stage may end at any step: a run that the clock has stopped is repeated by giving its steps.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,116 +18,146 @@ from torch import nn
 from torch.optim import Optimizer
 
 from nextword.batches import Batches
-from nextword.training import History, train
+from nextword.training import train
 
 WARMUP = 40  # steps
 CHECKPOINT_EVERY = 25  # steps: what a kill can cost
-COOLDOWN = 0.3  # of the steps of the first phase
-MANY = 1_000_000  # steps of a first phase that ends by the clock
+COOLDOWN = 0.3  # of the steps before
+MANY = 1_000_000  # steps of a stage that ends by the clock
 
 
 class OutOfTimeError(Exception):
     """The minutes of the first phase are over."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training on one kind of rows; `steps` None means until the clock says so."""
+
+    name: str  # of its checkpoint
+    data: Batches
+    batch_size: int
+    steps: int | None
+    seed: int
+    cools: bool = False
+
+
+def plan(
+    whole: Batches,
+    half: Batches | None,
+    *,
+    batch_size: int,
+    steps: int | None,
+    cooldown: int | None,
+    first: int,
+    seed: int = 0,
+) -> list[Stage]:
+    """Return the stages of a run with so many steps at a constant rate (None: until the clock ends them).
+
+    The `first` steps read whole rows, the others half rows, twice as many; without half rows, all whole ones.
+    """
+    if half is None:
+        constant = [Stage("stable", whole, batch_size, steps, seed)]
+    else:
+        rest = None if steps is None else max(steps - first, 0)
+        constant = [Stage("stable", whole, batch_size, first if steps is None else min(first, steps), seed)]
+        if rest != 0:
+            constant.append(Stage("half", half, 2 * batch_size, rest, seed + 2))
+    return [*constant, Stage("cooldown", whole, batch_size, cooldown, seed + 1, cools=True)]
+
+
 def run(
     model: nn.Module,
     optimizers: list[Optimizer],
-    data: Batches,
+    stages: Sequence[Stage],
     folder: Path,
     *,
-    steps: int | None,
-    minutes: float | None,
-    cooldown: int | None,
-    batch_size: int,
-    seed: int = 0,
+    minutes: float | None = None,
     dtype: str = "float32",
     label: str = "course-lm",
 ) -> dict[str, Any]:
-    """Train a model in place, through both phases; go on from what `folder` holds; return what was done.
+    """Train a model in place, stage by stage; go on from what `folder` holds; return what was done.
 
-    Ends the first phase after `steps`, or at the last checkpoint within `minutes`. Without `cooldown` the second
-    takes a share of the first one's steps.
+    A stage without steps ends at the last checkpoint within `minutes` from now; a cool-down without steps
+    takes a share of all steps before it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {
-        "batch_size": batch_size,
-        "clip": 1.0,
-        "evaluate_every": CHECKPOINT_EVERY,
-        "device": "cpu",
-        "dtype": dtype,
-    }
-    stable = folder / "stable.pt"
-    planned = steps or MANY
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     told = _Log(folder / "log.txt", time.monotonic())
+    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+    before = 0  # steps
+    for stage in stages:
+        checkpoint, done = folder / f"{stage.name}.pt", folder / f"{stage.name}.done"
+        steps = stage.steps
+        if stage.cools and steps is None:
+            steps = max(1, round(COOLDOWN * before))
+        if not done.exists():
+            told.line(f"{label}: {stage.name} after {before} steps")
+            schedule = _schedule(
+                stage, before, steps or MANY, deadline if steps is None else None, told, checkpoint
+            )
+            try:
+                train(
+                    model,
+                    stage.data,
+                    steps=steps or MANY,
+                    batch_size=stage.batch_size,
+                    schedule=schedule,
+                    optimizer=optimizers,
+                    seed=stage.seed,
+                    checkpoint=checkpoint,
+                    evaluate_every=CHECKPOINT_EVERY,
+                    device="cpu",
+                    dtype=dtype,
+                    label=f"{label} {stage.name}",
+                )
+            except OutOfTimeError:
+                pass
+            done.touch()
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        for optimizer, saved, peaks in zip(optimizers, state["optimizers"], rates, strict=True):
+            optimizer.load_state_dict(saved)
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak
+        before += state["step"]
+    record = record_of(folder, dtype=dtype)
+    told.line(f"{label}: {before} steps, {record['train_bits'][-1]:.3f} bits per character")
+    return record
 
-    def constant(fraction: float) -> float:
-        step = round(fraction * planned)
-        if deadline is not None and time.monotonic() > deadline and stable.exists():
+
+def _schedule(
+    stage: Stage, before: int, steps: int, deadline: float | None, told: _Log, checkpoint: Path
+) -> Callable[[float], float]:
+    """Return the multiple of the rate after a fraction of a stage; it also ends one whose time is over."""
+
+    def multiple(fraction: float) -> float:
+        step = round(fraction * steps)
+        if deadline is not None and time.monotonic() > deadline and checkpoint.exists():
             raise OutOfTimeError
         if step % CHECKPOINT_EVERY == 0:
-            told.line(f"{label}: step {step}")
-        return min(1.0, step / WARMUP)
+            told.line(f"step {before + step}")
+        return 1 - fraction if stage.cools else min(1.0, (before + step) / WARMUP)
 
-    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
-    done = folder / "stable.done"
-    if not done.exists():
-        try:
-            train(
-                model,
-                data,
-                steps=planned,
-                schedule=constant,
-                optimizer=optimizers,
-                seed=seed,
-                checkpoint=stable,
-                label=label,
-                **settings,
-            )
-        except OutOfTimeError:
-            pass
-        done.touch()
-    state = torch.load(stable, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    for optimizer, saved, peaks in zip(optimizers, state["optimizers"], rates, strict=True):
-        optimizer.load_state_dict(saved)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak
-    cooldown = cooldown or max(1, round(COOLDOWN * state["step"]))
-    told.line(f"{label}: cool-down of {cooldown} steps after {state['step']}")
-    history = train(
-        model,
-        data,
-        steps=cooldown,
-        schedule=lambda fraction: 1 - fraction,
-        optimizer=optimizers,
-        seed=seed + 1,
-        checkpoint=folder / "cooldown.pt",
-        label=f"{label} cool-down",
-        **settings,
-    )
-    told.line(str(history))
-    return record_of(state, history, cooldown=cooldown, dtype=dtype)
+    return multiple
 
 
-def record_of(
-    stable: dict[str, Any], history: History | None, *, cooldown: int, dtype: str = "bfloat16"
-) -> dict[str, Any]:
-    """Return what was done, from the checkpoint of the first phase and the history of the second."""
-    after = history or History()
-    first = stable["history"]
-    return {
-        "steps": stable["step"],
-        "cooldown": cooldown,
-        "batch_size": stable["settings"]["batch_size"],
-        "seconds": round(stable["elapsed"] + (after.seconds[-1] if after.seconds else 0)),
-        "processor_seconds": round(first["processor_seconds"] + after.processor_seconds),
-        "train_bits": [round(x, 4) for x in first["train"] + after.train],
-        "at_steps": first["steps"] + [stable["step"] + step for step in after.steps],
-        "dtype": dtype,
-        "seed": stable["settings"]["seed"],
-    }
+def record_of(folder: Path, *, dtype: str) -> dict[str, Any]:
+    """Return what was done, from the checkpoints of the stages that there are."""
+    record: dict[str, Any] = {"stages": {}, "dtype": dtype, "train_bits": [], "at_steps": []}
+    record |= {"seconds": 0, "processor_seconds": 0, "steps": 0}
+    for name in ("stable", "half", "cooldown"):
+        if not (folder / f"{name}.pt").exists():
+            continue
+        state = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
+        history = state["history"]
+        record["stages"][name] = {"steps": state["step"], "batch_size": state["settings"]["batch_size"]}
+        record["train_bits"] += [round(x, 4) for x in history["train"]]
+        record["at_steps"] += [record["steps"] + step for step in history["steps"]]
+        record["steps"] += state["step"]
+        record["seconds"] += round(state["elapsed"])
+        record["processor_seconds"] += round(history["processor_seconds"])
+    return record
 
 
 class _Log:

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 pytest.importorskip("transformers")
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from nextword.batches import Batches
 from recipes.course_lm import models, tokens, train
 from recipes.course_lm.export import export_model
 
@@ -41,13 +40,17 @@ def tiny(encoder: bool) -> models.Decoder | models.Encoder:
     return (models.new_encoder if encoder else models.new_decoder)(width=16, layers=1)
 
 
-def data_of(made: tuple[tokens.Ids, int], encoder: bool) -> Batches:
-    return tokens.masked_batches(*made, length=12) if encoder else tokens.next_token_batches(*made)
-
-
-def go(model: Any, data: Batches, folder: Path, **settings: Any) -> dict[str, Any]:
-    settings = {"steps": 6, "minutes": None, "cooldown": 4, "batch_size": 3} | settings
-    return train.run(model, models.optimizers(model), data, folder, **settings)
+def go(model: Any, made: tuple[tokens.Ids, int], folder: Path, **settings: Any) -> dict[str, Any]:
+    """Train a tiny model in all its stages: 2 + 4 + 4 steps."""
+    if isinstance(model, models.Encoder):
+        whole, half = tokens.masked_batches(*made, length=12), None
+    else:
+        whole, half = (tokens.next_token_batches(*made, pieces) for pieces in (1, 2))
+    minutes = settings.pop("minutes", None)
+    settings = {"steps": 6, "cooldown": 4, "batch_size": 3, "first": 2} | settings
+    return train.run(
+        model, models.optimizers(model), train.plan(whole, half, **settings), folder, minutes=minutes
+    )
 
 
 class Killed(Exception):
@@ -69,34 +72,33 @@ def kill_after(model: torch.nn.Module, calls: int) -> None:
 @pytest.mark.parametrize("encoder", [False, True], ids=["decoder", "encoder"])
 @pytest.mark.parametrize("calls", [1, 5, 8])
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(made, tmp_path, encoder, calls) -> None:
-    data = data_of(made, encoder)
     whole = tiny(encoder)
-    told = go(whole, data, tmp_path / "whole")
+    told = go(whole, made, tmp_path / "whole")
     broken = tiny(encoder)
     kill_after(broken, calls)
     with pytest.raises(Killed):
-        go(broken, data, tmp_path / "broken")
+        go(broken, made, tmp_path / "broken")
     again = tiny(encoder)
-    told_again = go(again, data, tmp_path / "broken")
+    told_again = go(again, made, tmp_path / "broken")
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
-    assert told["steps"] == told_again["steps"] == 6
+    assert told["steps"] == told_again["steps"] == 10
     np.testing.assert_allclose(told["train_bits"], told_again["train_bits"])
 
 
 def test_a_run_that_the_clock_ends_is_repeated_by_its_steps(made, tmp_path) -> None:
-    data = data_of(made, False)
     by_clock = tiny(False)
-    told = go(by_clock, data, tmp_path / "clock", steps=None, minutes=0.01)
-    assert told["steps"] >= 2 and told["steps"] % 2 == 0
+    told = go(by_clock, made, tmp_path / "clock", steps=None, minutes=0.01)
+    assert list(told["stages"]) == ["stable", "half", "cooldown"]
     by_steps = tiny(False)
-    go(by_steps, data, tmp_path / "steps", steps=told["steps"])
+    again = go(by_steps, made, tmp_path / "steps", steps=told["steps"] - 4)
+    assert again["stages"] == told["stages"]
     for name, tensor in by_clock.state_dict().items():
         assert torch.equal(tensor, by_steps.state_dict()[name]), name
 
 
 def test_training_lowers_the_loss(made, tmp_path) -> None:
-    told = go(tiny(False), data_of(made, False), tmp_path, steps=30)
+    told = go(tiny(False), made, tmp_path, steps=30)
     assert told["train_bits"][-1] < 0.8 * told["train_bits"][0]
 
 
@@ -113,10 +115,19 @@ def test_rows_begin_with_a_document_and_count_what_they_hold(tokenizer, made) ->
     assert characters == pytest.approx(shown, rel=0.15)  # a special token counts for what it is written with
     data = tokens.next_token_batches(rows, characters)
     assert torch.equal(data.inputs[:, 1:], data.targets[:, :-1])
+    half = tokens.next_token_batches(rows, characters, 2)
+    assert half.inputs.shape == (40, LENGTH // 2)
+    assert torch.equal(half.inputs[1], data.inputs[0, LENGTH // 2 :])
+    assert torch.equal(half.targets[0], data.inputs[0, 1 : LENGTH // 2 + 1])
+
+
+def test_a_cool_down_is_a_share_of_the_steps_before(made, tmp_path) -> None:
+    told = go(tiny(False), made, tmp_path, steps=10, cooldown=None)
+    assert told["stages"]["cooldown"]["steps"] == 3 and told["steps"] == 13
 
 
 def test_only_hidden_tokens_count_in_the_encoders_loss(made) -> None:
-    data = data_of(made, True)
+    data = tokens.masked_batches(*made, length=12)
     model = tiny(True).eval()
     logits, loss = model(data.inputs[:8], data.targets[:8])
     eligible = int((data.targets[:8] != -100).sum())
@@ -145,3 +156,20 @@ def test_an_exported_model_predicts_what_the_trained_one_does(tokenizer, tmp_pat
     read = AutoTokenizer.from_pretrained(tmp_path)
     assert read.pad_token_id == models.PAD_ID
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "float32"
+
+
+def test_an_encoder_that_begins_as_a_decoder_looks_at_the_same_things(tokenizer) -> None:
+    decoder, encoder = tiny(False).eval(), tiny(True).eval()
+    with torch.no_grad():
+        for parameter in decoder.parameters():  # biases and norms that differ, so that none can be mistaken
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    models.begin_as(encoder, decoder)
+    old, new = decoder.model.transformer, encoder.model.base_model
+    hidden = torch.randn(2, 5, 16)
+    with torch.no_grad():
+        expected = old.h[0](hidden)
+        found = new.encoder.layer[0](hidden)
+    expected, found = (out[0] if isinstance(out, tuple) else out for out in (expected, found))
+    # the last position sees all others in both
+    torch.testing.assert_close(found[:, -1], expected[:, -1], atol=1e-5, rtol=1e-4)
+    assert torch.equal(new.embeddings.position_embeddings.weight[2:], old.wpe.weight)
