@@ -332,7 +332,8 @@ def heat_map(
     """Return a matrix as shaded cells with words on both axes, or several named ones side by side.
 
     Shape (len(rows), len(columns)) each, else ValueError. All share one scale. Small matrices carry their
-    numbers, whole ones without decimals. Where values are negative, white is zero, blue above it and orange below.
+    numbers, whole ones without decimals. Where values are negative, white is zero, blue above it and
+    orange below.
     """
     named = matrix if isinstance(matrix, Mapping) else {"": matrix}
     decimals = 0 if all(np.asarray(values).dtype.kind in "iu" for values in named.values()) else 2
