@@ -186,6 +186,15 @@ def test_weight_decay_is_for_matrices() -> None:
     assert moves == pytest.approx([0.5] * 3, abs=1e-3)
 
 
+def test_embeddings_may_learn_faster() -> None:
+    model = Bigram(3, dropout=0.0)
+    table = model.table.weight.detach().clone()
+    options = {"learning_rate": 0.1, "embedding_rate": 4.0, "schedule": lambda _: 1.0, "clip": None}
+    train(model, Batches(torch.tensor([[0]]), torch.tensor([[0]]), 1), steps=1, **options, **QUIET)
+    assert (model.table.weight[0] - table[0]).abs().tolist() == pytest.approx([0.4] * 3, rel=1e-3)
+    assert (model.scale - 1).abs().tolist() == pytest.approx([0.1] * 3, rel=1e-3)
+
+
 def test_gradients_are_clipped() -> None:
     def change(clip) -> float:
         model = Recording()

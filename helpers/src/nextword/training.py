@@ -82,6 +82,7 @@ def train(
     steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float = 1e-3,
+    embedding_rate: float = 1.0,
     schedule: Schedule | None = None,
     weight_decay: float = 0.0,
     clip: float | None = 1.0,
@@ -100,9 +101,10 @@ def train(
     or `seconds`, whichever comes first; with neither, after the seconds of the preset, which also gives the
     batch size, the device and the number type. With `valid`, the model is left with the weights that were
     best on it; it is left in evaluation mode. The optimizer is AdamW (Loshchilov and Hutter 2019), with
-    weight decay on matrices only, unless one is passed, or several; learning rates are multiplied by
-    `schedule(fraction of the budget)`. Gradients are clipped to the norm `clip`, unless it is None. In
-    float16 the loss is scaled (Micikevicius et al. 2018).
+    weight decay on matrices only, and embeddings learning at `embedding_rate` times the learning rate, unless
+    one is passed, or several; learning rates are multiplied by `schedule(fraction of the budget)`. Gradients
+    are clipped to the norm `clip`, unless it is None. In float16 the loss is scaled (Micikevicius et al.
+    2018).
 
     With `checkpoint`, all that matters is written to that file at each evaluation, and a run that finds the
     file goes on from there: killed and started again with the same arguments, a run of so many steps ends
@@ -122,7 +124,7 @@ def train(
     place = torch.device(device or preset.device)
     model.to(place)
     if optimizer is None:
-        optimizer = _adamw(model, learning_rate, weight_decay)
+        optimizer = _adamw(model, learning_rate, embedding_rate, weight_decay)
     run = _Run(
         model=model,
         optimizers=[optimizer] if isinstance(optimizer, Optimizer) else list(optimizer),
@@ -139,6 +141,7 @@ def train(
         "seconds": seconds,
         "batch_size": batch_size or preset.batch_size,
         "learning_rate": learning_rate,
+        "embedding_rate": embedding_rate,
         "weight_decay": weight_decay,
         "clip": clip,
         "evaluate_every": evaluate_every,
@@ -381,11 +384,19 @@ def _shape_of(value: Any) -> str:
     return f"{value!r:.80}"
 
 
-def _adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
+def _adamw(model: nn.Module, learning_rate: float, embedding_rate: float, weight_decay: float) -> Optimizer:
     trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for p in trained if id(p) in tables],
+            "weight_decay": weight_decay,
+            # A row is moved only by the tokens it stands for, so it can bear longer steps; and unlike that of
+            # other matrices its best rate does not fall with width (Yang et al. 2022, Tensor Programs V).
+            "lr": embedding_rate * learning_rate,
+        },
+        {"params": [p for p in trained if id(p) not in tables and p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) not in tables and p.ndim < 2], "weight_decay": 0.0},
     ]
     fused = all(p.device.type in ("cpu", "cuda") for p in trained)
     return torch.optim.AdamW(
