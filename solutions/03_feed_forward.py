@@ -1319,7 +1319,7 @@ def windows_of(sentences, k):
     return Batches(contexts, targets, n_characters(sentences))
 
 
-def trained_model(k, embedding_dim, hidden_dim, steps):
+def trained_model(k, embedding_dim, hidden_dim, steps, evaluations):
     torch.manual_seed(3)
     model = FeedForwardLM(V, k, embedding_dim, hidden_dim)
     history = train(
@@ -1327,6 +1327,7 @@ def trained_model(k, embedding_dim, hidden_dim, steps):
         windows_of(village.train, k),
         valid=windows_of(village.valid, k),
         steps=steps,
+        evaluate_every=steps // evaluations,
         batch_size=256,
         learning_rate=0.01,
         weight_decay=0.1,
@@ -1337,7 +1338,7 @@ def trained_model(k, embedding_dim, hidden_dim, steps):
 
 @cache
 def long_run(model_class):
-    return trained_model(3, 64, 64, steps=2000)  # once, and again when you change your class
+    return trained_model(3, 64, 64, steps=2000, evaluations=10)  # once, and again when you change your class
 
 
 def trained_network():
@@ -1351,7 +1352,7 @@ def by_counting(k):
 
 # %% experiment
 sizes = [1, 2, 3, 5]
-networks_by_size = [trained_model(k, 32, 64, steps=900)[1].best for k in sizes]
+networks_by_size = [trained_model(k, 32, 64, steps=900, evaluations=3)[1].best for k in sizes]
 counting_by_size = [by_counting(k) for k in sizes]
 plots.lines(
     sizes,
@@ -1460,7 +1461,7 @@ plots.heat_map(
 )
 
 # %% [markdown]
-# Nobody told the network that a sofa is a couch. It learned from *moved* to expect either, and it learned from either to expect a window. Where is that knowledge? Compare the columns of $U$, the vectors by which words are *predicted*. The figure shows the cosine of the angle between the
+# Nobody told the network that a sofa is a couch. It learned from *moved* to expect either, and it learned from either to expect a window. Where is that knowledge? Compare the columns of $U$, the vectors by which words are *predicted*, and the rows of $E$, by which they are *read*. The figure shows, for $U$, the cosine of the angle between the
 # vectors of each first word (rows) and each second word (columns): 1 for the same direction, 0 for a right angle.
 
 # %% experiment
@@ -1494,8 +1495,8 @@ plots.heat_map(
 )
 
 # %% [markdown]
-# Only the way words are used could tell the network that. The rows of $E$, by which words are *read*, show much less of it, and for a reason: what comes right after *sofa* and right after *couch* differs by the custom of the village, so as
-# words that are read they must be told apart.
+# Only the way words are used could tell the network that, and it told it twice. In $U$ the twins are neighbours because both are *predicted* in the same company, after *moved* and *lifted*. In $E$ they are neighbours because, when they are *read*, the same places
+# follow at a distance, although the words right beside them differ. No table of trigrams can add up such evidence, since for it each context is a case of its own.
 #
 # ### The ladder
 #

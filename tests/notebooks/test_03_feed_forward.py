@@ -229,7 +229,7 @@ def test_network_understands_synonyms_that_never_share_a_trigram(shown: dict[str
         shown["ranks_of_twins"](m) for m in (shown["trained_network"]().U.T, shown["trained_network"]().E)
     )
     assert predicted.count(1) >= 10, "the output vectors found the synonyms"
-    assert read.count(1) <= 6, "the rows of E show much less of it"
+    assert read.count(1) >= 8, "and so did the rows of E"
 
 
 @pytest.mark.slow
