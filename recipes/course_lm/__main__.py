@@ -58,7 +58,8 @@ def train(
     steps: Annotated[
         int | None, typer.Option(help="Steps at a constant rate, the first ones included.")
     ] = None,
-    first: Annotated[int, typer.Option(help="Steps on whole rows before those on half rows.")] = 150,
+    first: Annotated[int, typer.Option(help="Steps on whole rows before those on half rows.")] = 175,
+    plain: Annotated[int, typer.Option(help="Steps before labels begin to count more.")] = 450,
     minutes: Annotated[float | None, typer.Option(help="... or minutes; then the cool-down begins.")] = None,
     cooldown: Annotated[
         int | None, typer.Option(help="Steps in which the rate falls to zero; left out, 30% of those before.")
@@ -71,6 +72,8 @@ def train(
 
     Example: python -m recipes.course_lm train --minutes 60
     """
+    from tokenizers import Tokenizer
+
     from recipes.course_lm import models
     from recipes.course_lm.train import plan, run
 
@@ -85,6 +88,8 @@ def train(
     else:
         whole, half = (tokens.next_token_batches(made, characters, pieces) for pieces in (1, 2))
         model, name = models.new_decoder(), "course-lm"
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        model.know_answers(*tokens.answers_and_askers(tokenizer))
     stages = plan(
         whole,
         half,
@@ -92,6 +97,7 @@ def train(
         steps=steps,
         cooldown=cooldown,
         first=first,
+        plain=plain,
     )
     done = run(
         model, models.optimizers(model), stages, folder / name, minutes=minutes, dtype=dtype, label=name
@@ -107,7 +113,7 @@ def trained_decoder(folder: Path) -> models.Decoder:
     from recipes.course_lm import models
 
     path = next(
-        (p for p in (folder / "course-lm" / f"{s}.pt" for s in ("half", "stable")) if p.exists()), None
+        (p for p in (folder / "course-lm" / f"{s}.pt" for s in ("answers", "half")) if p.exists()), None
     )
     if path is None:
         raise typer.BadParameter(
@@ -133,11 +139,11 @@ def export(
 
     from recipes.course_lm import models
     from recipes.course_lm.export import export_model, write_json
-    from recipes.course_lm.train import record_of
+    from recipes.course_lm.train import STAGES, record_of
 
     name = "course-lm-encoder" if encoder else "course-lm"
     model: models.Decoder | models.Encoder = models.new_encoder() if encoder else models.new_decoder()
-    found = [folder / name / f"{stage}.pt" for stage in ("cooldown", "half", "stable")]
+    found = [folder / name / f"{stage}.pt" for stage in reversed(STAGES)]
     checkpoint = next((path for path in found if path.exists()), None)
     if checkpoint is None or not (unfinished or (folder / name / "run.json").exists()):
         raise typer.BadParameter(

@@ -13,9 +13,11 @@ from recipes.course_lm import models, tokens
 from recipes.course_lm.evaluate import Row, as_markdown
 from recipes.course_lm.grammar import Grammar
 from recipes.course_lm.text import SOURCES, documents
+from recipes.course_lm.train import ANSWER_WEIGHT
 
 HERE = Path(__file__).parent
 TRAIN_SEED = 3
+HEAVY = f"half rows with labels counting {ANSWER_WEIGHT:.0f} times"
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
@@ -69,7 +71,7 @@ def training_of(run: dict[str, Any], name: str) -> str:
     }
     parts, seen = [], 0
     for stage, done in run["stages"].items():
-        length = 128 if encoder else tokens.CONTEXT // (2 if stage == "half" else 1)
+        length = 128 if encoder else tokens.CONTEXT // (1 + (stage in ("half", "answers")))
         seen += done["steps"] * done["batch_size"] * length
         parts.append(f"{done['steps']:,} steps on {done['batch_size']} {kinds[stage]} of {length} tokens")
     cooldown = run["stages"].get("cooldown", {"steps": 0})["steps"]
@@ -80,8 +82,9 @@ def training_of(run: dict[str, Any], name: str) -> str:
     times = seen / run["tokens_in_text"]
     return (
         f"{run['steps']:,} steps: {', then '.join(parts)}; {seen:,} tokens in all, {times:.2f} times the "
-        f"text.{start} Muon for the matrices inside the layers (rate {models.MUON_RATE}), AdamW for the rest (rate "
-        f"{models.ADAM_RATE}), {run['dtype']} arithmetic, seed 0. Machine: one thread of a shared x86-64 server "
-        f"(AVX-512), {run['processor_seconds']:,} seconds of processor time within {run['seconds']:,} seconds "
-        f"of the clock; other work took the rest. To repeat it: `python -m recipes.course_lm {command}`"
+        f"text.{start} Muon for the matrices inside the layers (rate {models.MUON_RATE}), AdamW for the "
+        f"rest (rate {models.ADAM_RATE}), {run['dtype']} arithmetic, seed 0. Machine: one thread of a "
+        f"shared x86-64 server (AVX-512), {run['processor_seconds']:,} seconds of processor time within "
+        f"{run['seconds']:,} seconds of the clock; other work took the rest. To repeat it: "
+        f"`python -m recipes.course_lm {command}`"
     )

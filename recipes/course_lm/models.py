@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -67,17 +68,36 @@ def encoder_config(width: int = WIDTH, layers: int = LAYERS) -> RobertaPreLayerN
 class Decoder(nn.Module):
     """GPT-2 as forward(idx, targets) -> (logits, loss)."""
 
+    answers: Tensor
+    askers: Tensor
+
     def __init__(self, model: GPT2LMHeadModel) -> None:
         super().__init__()
         self.model = model
+        self.answer_weight = 1.0
+        for name in ("answers", "askers"):  # (V,): a label, or followed by one
+            self.register_buffer(
+                name, torch.zeros(model.config.vocab_size, dtype=torch.bool), persistent=False
+            )
+
+    def know_answers(self, answers: Sequence[int], askers: Sequence[int]) -> None:
+        """Say which tokens are answers where they follow which others: they count `answer_weight` times."""
+        self.answers[list(answers)] = True
+        self.askers[list(askers)] = True
 
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return logits (B, T, V), and the mean loss in nats over the targets that are not -100."""
         logits = self.model(idx, use_cache=False).logits
         if targets is None:
             return logits, None
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-        return logits, loss
+        if not self.training or self.answer_weight == 1.0:
+            return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+        is_answer = (self.answers[targets] & self.askers[idx]).flatten()
+        weights = 1 + (self.answer_weight - 1) * is_answer
+        weighted = (weights * nats).sum() / weights.sum()
+        # the gradient of the weighted mean; the value stays nats per token, to be compared with others
+        return logits, nats.mean().detach() + weighted - weighted.detach()
 
 
 class Encoder(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from nextword.batches import Batches
+from recipes.course_lm.labelled import POLARITIES, STANCES, TOPICS
 from recipes.course_lm.text import documents
 
 VOCABULARY = 3072
@@ -58,6 +59,13 @@ def for_encoder(tokenizer: Tokenizer) -> Tokenizer:
         special_tokens=[(CLS, cls), (SEP, sep)],
     )
     return copy
+
+
+def answers_and_askers(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """Return the ids of the label words, and of the tokens after which one of them is an answer."""
+    answers = [tokenizer.encode(" " + label).ids for label in (*POLARITIES, *TOPICS, *STANCES)]
+    askers = [tokenizer.encode(text).ids for text in (":", " =>", "<|assistant|>")]
+    return [ids[0] for ids in answers if len(ids) == 1], [ids[0] for ids in askers if len(ids) == 1]
 
 
 def encoded(tokenizer: Tokenizer, seed: int, at_once: int = 500) -> Iterator[tuple[list[int], int]]:

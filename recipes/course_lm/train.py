@@ -1,8 +1,9 @@
 """Training in stages: whole rows, half rows for as long as there is time, then a cool-down on whole rows.
 
-Whole rows teach all positions; half rows cost a third less, since attention grows with the length. The rate
-is constant until the cool-down, in which it falls to zero (Hägele et al. 2024 compare this with a cosine).
-So the middle stage may end at any step: a run that the clock has stopped is repeated by giving its steps.
+Whole rows teach all positions; half rows cost a third less, since attention grows with the length; once the
+model writes the language, the labels in it count more. The rate is constant until the cool-down, in which it
+falls to zero (Hägele et al. 2024 compare this with a cosine). So the stage before may end at any step: a run
+that the clock has stopped is repeated by giving its steps.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from torch.optim import Optimizer
 
 from nextword.batches import Batches
 from nextword.training import train
+from recipes.course_lm.models import Decoder
 
 WARMUP = 40  # steps
 CHECKPOINT_EVERY = 25  # steps: what a kill can cost
+ANSWER_WEIGHT = 10.0
 COOLDOWN = 0.3  # of the steps before
+STAGES = ("stable", "half", "answers", "cooldown")
 MANY = 1_000_000  # steps of a stage that ends by the clock
 
 
@@ -40,6 +44,7 @@ class Stage:
     steps: int | None
     seed: int
     cools: bool = False
+    answer_weight: float = 1.0
 
 
 def plan(
@@ -50,20 +55,28 @@ def plan(
     steps: int | None,
     cooldown: int | None,
     first: int,
+    plain: int,
     seed: int = 0,
 ) -> list[Stage]:
     """Return the stages of a run with so many steps at a constant rate (None: until the clock ends them).
 
     The `first` steps read whole rows, the others half rows, twice as many; without half rows, all whole ones.
+    After `plain` steps answers count more than other tokens: a label is one token among thirty.
     """
     if half is None:
         constant = [Stage("stable", whole, batch_size, steps, seed)]
     else:
-        rest = None if steps is None else max(steps - first, 0)
-        constant = [Stage("stable", whole, batch_size, first if steps is None else min(first, steps), seed)]
-        if rest != 0:
-            constant.append(Stage("half", half, 2 * batch_size, rest, seed + 2))
-    return [*constant, Stage("cooldown", whole, batch_size, cooldown, seed + 1, cools=True)]
+        rest = None if steps is None else steps - plain
+        constant = [
+            Stage("stable", whole, batch_size, first, seed),
+            Stage("half", half, 2 * batch_size, plain - first, seed + 2),
+            Stage("answers", half, 2 * batch_size, rest, seed + 3, answer_weight=ANSWER_WEIGHT),
+        ]
+    weight = 1.0 if half is None else ANSWER_WEIGHT
+    return [
+        *constant,
+        Stage("cooldown", whole, batch_size, cooldown, seed + 1, cools=True, answer_weight=weight),
+    ]
 
 
 def run(
@@ -92,6 +105,8 @@ def run(
         if stage.cools and steps is None:
             steps = max(1, round(COOLDOWN * before))
         if not done.exists():
+            if isinstance(model, Decoder):
+                model.answer_weight = stage.answer_weight
             told.line(f"{label}: {stage.name} after {before} steps")
             schedule = _schedule(
                 stage, before, steps or MANY, deadline if steps is None else None, told, checkpoint
@@ -146,7 +161,7 @@ def record_of(folder: Path, *, dtype: str) -> dict[str, Any]:
     """Return what was done, from the checkpoints of the stages that there are."""
     record: dict[str, Any] = {"stages": {}, "dtype": dtype, "train_bits": [], "at_steps": []}
     record |= {"seconds": 0, "processor_seconds": 0, "steps": 0}
-    for name in ("stable", "half", "cooldown"):
+    for name in STAGES:
         if not (folder / f"{name}.pt").exists():
             continue
         state = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)

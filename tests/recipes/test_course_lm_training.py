@@ -41,13 +41,13 @@ def tiny(encoder: bool) -> models.Decoder | models.Encoder:
 
 
 def go(model: Any, made: tuple[tokens.Ids, int], folder: Path, **settings: Any) -> dict[str, Any]:
-    """Train a tiny model in all its stages: 2 + 4 + 4 steps."""
+    """Train a tiny model in all its stages: 2 + 2 + 2 + 4 steps."""
     if isinstance(model, models.Encoder):
         whole, half = tokens.masked_batches(*made, length=12), None
     else:
         whole, half = (tokens.next_token_batches(*made, pieces) for pieces in (1, 2))
     minutes = settings.pop("minutes", None)
-    settings = {"steps": 6, "cooldown": 4, "batch_size": 3, "first": 2} | settings
+    settings = {"steps": 6, "cooldown": 4, "batch_size": 3, "first": 2, "plain": 4} | settings
     return train.run(
         model, models.optimizers(model), train.plan(whole, half, **settings), folder, minutes=minutes
     )
@@ -89,7 +89,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(made, tmp_path, e
 def test_a_run_that_the_clock_ends_is_repeated_by_its_steps(made, tmp_path) -> None:
     by_clock = tiny(False)
     told = go(by_clock, made, tmp_path / "clock", steps=None, minutes=0.01)
-    assert list(told["stages"]) == ["stable", "half", "cooldown"]
+    assert list(told["stages"]) == ["stable", "half", "answers", "cooldown"]
     by_steps = tiny(False)
     again = go(by_steps, made, tmp_path / "steps", steps=told["steps"] - 4)
     assert again["stages"] == told["stages"]
@@ -100,6 +100,31 @@ def test_a_run_that_the_clock_ends_is_repeated_by_its_steps(made, tmp_path) -> N
 def test_training_lowers_the_loss(made, tmp_path) -> None:
     told = go(tiny(False), made, tmp_path, steps=30)
     assert told["train_bits"][-1] < 0.8 * told["train_bits"][0]
+
+
+def test_answers_count_more_in_the_gradient_and_not_in_the_loss(tokenizer) -> None:
+    model = tiny(False)
+    answers, askers = tokens.answers_and_askers(tokenizer)
+    model.know_answers(answers, askers)
+    idx = torch.tensor([[20, askers[0], 30, answers[0]]])
+    targets = torch.tensor([[askers[0], answers[0], answers[0], 40]])  # the second answer follows no colon
+
+    def gradient(weight: float) -> tuple[float, torch.Tensor]:
+        model.zero_grad()
+        model.train()
+        model.answer_weight = weight
+        loss = model(idx, targets)[1]
+        loss.backward()
+        return loss.item(), model.model.transformer.h[0].mlp.c_fc.weight.grad.clone()
+
+    nats = torch.nn.functional.cross_entropy(model(idx)[0][0], targets[0], reduction="none")
+    weights = torch.tensor([1.0, 5.0, 1.0, 1.0])
+    model.zero_grad()
+    ((weights * nats).sum() / weights.sum()).backward()
+    expected = model.model.transformer.h[0].mlp.c_fc.weight.grad.clone()
+    loss, found = gradient(5.0)
+    torch.testing.assert_close(found, expected)
+    assert loss == pytest.approx(nats.mean().item()) == pytest.approx(gradient(1.0)[0])
 
 
 def test_all_weights_have_one_optimizer() -> None:
