@@ -5,7 +5,7 @@ SOURCES := helpers/pyproject.toml autograder/pyproject.toml constraints.txt tool
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab check build ladder bench site clean
+.PHONY: help demo test lab check build ladder model bench site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ build: .venv/installed ## make notebooks/ from solutions/
 
 ladder: .venv/installed ## run the notebooks that put models on the ladder, and write docs/results.md
 	@course ladder
+
+model: .venv/installed-test ## train the course's own language model from nothing (two hours), or go on with it
+	@python -m recipes.course_lm everything
 
 bench: .venv/installed ## measure the grading engine beside nbgrader (half an hour)
 	@course bench --plot docs/images/benchmark.png

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import random
@@ -16,12 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-import nextword
+from nextword.labelled import labelled_texts
 from recipes.course_lm import labelled, patterns, questions, tokens
 from recipes.course_lm.grammar import Grammar
 from recipes.course_lm.text import SOURCES
 
-LABELLED = Path(nextword.__file__).parent / "data" / "labelled"
 VALID_SEED = 2
 SHOTS = (0, 1, 4, 8)
 BATCH = 16
@@ -60,15 +58,14 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 class LabelledSet:
     """A set that the course ships, and the prompt in which course-lm reads it."""
 
-    file: str
     labels: tuple[str, ...]
     form: str  # the label follows it, after a space
 
 
 SETS = {
-    "reviews": LabelledSet("reviews.csv", labelled.POLARITIES, "Review: {text}\nSentiment:"),
-    "headlines": LabelledSet("headlines.csv", labelled.TOPICS, "Headline: {text}\nTopic:"),
-    "posts": LabelledSet("posts.csv", labelled.STANCES, "Post: {text}\nStance towards {target}:"),
+    "reviews": LabelledSet(labelled.POLARITIES, "Review: {text}\nSentiment:"),
+    "headlines": LabelledSet(labelled.TOPICS, "Headline: {text}\nTopic:"),
+    "posts": LabelledSet(labelled.STANCES, "Post: {text}\nStance towards {target}:"),
 }
 
 
@@ -124,12 +121,8 @@ class Measured:
 
 def read_set(name: str, split: str) -> list[labelled.Example]:
     """Return the texts of one split of a labelled set."""
-    with (LABELLED / SETS[name].file).open(encoding="utf-8", newline="") as file:
-        return [
-            labelled.Example(row["text"], row["label"], row.get("target", ""))
-            for row in csv.DictReader(file)
-            if row["split"] == split
-        ]
+    texts = [text for text in labelled_texts(name) if text.split == split]
+    return [labelled.Example(text.text, text.label, text.target or "") for text in texts]
 
 
 def ask(form: str, example: labelled.Example) -> str:
@@ -343,9 +336,9 @@ def mean_state(model: Measured, text: str) -> Tensor:
 def measure(decoder: Path, encoder: Path | None, build: Path, limit: int | None = None) -> list[Row]:
     """Return the whole table; with `limit`, a quick one of so many cases for each row."""
     model = Measured(decoder)
-    rows = text_rows(model, limit or 60)
+    rows = text_rows(model, limit or 40)
     rows += labelled_rows(model, limit)
-    rows += own_rows(model, limit or 150)
+    rows += own_rows(model, limit or 100)
     if encoder is not None:
         rows += encoder_rows(encoder, build, limit)
     return rows
