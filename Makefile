@@ -5,10 +5,10 @@ SOURCES := helpers/pyproject.toml autograder/pyproject.toml constraints.txt tool
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab check build ladder model bench site clean
+.PHONY: help demo test lab check build ladder model bench bench-train site clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 demo: .venv/installed ## install, build the course, grade a made-up class, print the gradebook
 	@course demo --dir build/demo
@@ -33,6 +33,9 @@ model: .venv/installed-test ## train the course's own language model from nothin
 
 bench: .venv/installed ## measure the grading engine beside nbgrader (half an hour)
 	@course bench --plot docs/images/benchmark.png
+
+bench-train: .venv/installed ## train beside nanoGPT's recipe, and write docs/benchmarks.md (ten minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m recipes.bench_train
 
 site: ## build the web site from docs/
 	@echo "The web site comes later; until then read docs/ and README.md."
