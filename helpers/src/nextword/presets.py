@@ -68,7 +68,7 @@ def _make(name: str, reason: str) -> Preset:
         return Preset("gpu", "cuda", dtype, reason, seconds=60, batch_size=256, train_sentences=60_000)
     if name == "grade":
         return Preset("grade", "cpu", "float32", reason, seconds=2, batch_size=8, train_sentences=1_000)
-    return Preset("cpu", "cpu", "float32", reason, seconds=30, batch_size=64, train_sentences=15_000)
+    return Preset("cpu", "cpu", "float32", reason, seconds=30, batch_size=32, train_sentences=15_000)
 
 
 @cache

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nextword.batches import IGNORED
+from nextword.models.interface import with_loss
 
 POSITIONS = ("learned", "rotary")
 ROTARY_BASE = (
@@ -114,9 +114,7 @@ class GPT(nn.Module):
         Raises ValueError when T is longer than the model's positions.
         """
         logits, _ = self.read(idx)
-        if targets is None:
-            return logits, None
-        return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        return with_loss(logits, targets)
 
     def read(self, idx: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """Read idx (B, T) long after what the cache holds; return its logits (B, T, V) and the longer cache.

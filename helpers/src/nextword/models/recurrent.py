@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from nextword.batches import IGNORED
+from nextword.models.interface import with_loss
 
 CELLS: dict[str, type[nn.RNN | nn.LSTM | nn.GRU]] = {
     "rnn": nn.RNN,  # Elman 1990
@@ -17,15 +16,17 @@ CELLS: dict[str, type[nn.RNN | nn.LSTM | nn.GRU]] = {
 class Recurrent(nn.Module):
     """Reads a row from left to right, beginning with a state of zeros, and predicts from its state.
 
-    `cell` is "rnn", "lstm" or "gru"; ValueError for another.
+    `cell` is "rnn", "lstm" or "gru"; ValueError for another. The output layer is the embedding (Press and
+    Wolf 2017), behind a layer that narrows the state to its width: with thousands of words it would else be
+    most of the work. On the village, learning rates about 1.5e-2 learn fastest.
     """
 
     def __init__(
         self,
         vocab_size: int,
         cell: str = "lstm",
-        embedding_dim: int = 128,
-        hidden_dim: int = 256,
+        embedding_dim: int = 64,
+        hidden_dim: int = 128,
         n_layers: int = 1,
         dropout: float = 0.0,
     ) -> None:
@@ -44,7 +45,4 @@ class Recurrent(nn.Module):
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return logits (B, T, V) and the loss (nats per prediction) for idx and targets, (B, T) long."""
         states, _ = self.cells(self.dropout(self.embedding(idx)))  # (B, T, H)
-        logits = self.head(self.narrow(self.dropout(states)))
-        if targets is None:
-            return logits, None
-        return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        return with_loss(self.head(self.narrow(self.dropout(states))), targets)
