@@ -213,10 +213,12 @@ def test_the_reversal_map_runs_from_right_to_left(shown: dict[str, Any]) -> None
 @pytest.mark.slow
 def test_attention_alone_beats_counting_and_reaches_far(shown: dict[str, Any]) -> None:
     bits = shown["nats"] / math.log(2) / shown["test_set"].characters
-    assert bits < 0.919 - 0.03, "below Kneser-Ney"
+    assert bits < 0.919 - 0.1, "far below Kneser-Ney"
     assert bits > shown["village"].source.bits_per_character_floor(shown["village"].test)
-    agreement = shown["agreement"]
-    assert min(agreement[3:5]) > 0.8, "beyond the window of n = 4"
+    assert min(shown["agreement"]["attention alone"]) > 0.85, (
+        "stays above 0.9 in the alt text; a little slack"
+    )
+    assert shown["agreement"]["Kneser-Ney, n = 4"][3:] == [0.5, 0.5, 0.5]
 
 
 @pytest.mark.slow
