@@ -39,7 +39,12 @@ from autograder.course_folder import (
     Cell,
 )
 from autograder.diagnosis import Explainer, WrongAnswer
-from autograder.inside.isolation import end_with_parent, limit_own_memory, make_cheap_to_copy
+from autograder.inside.isolation import (
+    end_with_parent,
+    limit_own_memory,
+    make_cheap_to_copy,
+    take_first_steps,
+)
 from autograder.intake import HandIn, Rebuilt, concerned, take_notebook
 from autograder.records import (
     DIED,
@@ -147,6 +152,8 @@ class Worker:
                 importlib.import_module(name)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
+            if any("optim" in cell.source for n in grading.assignment.notebooks for cell in n.tests):
+                take_first_steps()
         os.environ.update(
             {k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")}
         )

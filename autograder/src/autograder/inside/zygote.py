@@ -81,13 +81,8 @@ def warm_up(modules: list[str]) -> list[str]:
         except Exception as error:
             notes.append(f"{name} could not be imported in the sandbox: {type(error).__name__}: {error}")
     if "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(1)
-        weight = torch.nn.Parameter(torch.ones(2))
-        for kind in (torch.optim.SGD, torch.optim.AdamW):
-            weight.sum().backward()
-            kind([weight], lr=0.1).step()
+        sys.modules["torch"].set_num_threads(1)
+        isolation.take_first_steps()
     if "matplotlib.pyplot" in sys.modules:
         from matplotlib import pyplot
 
