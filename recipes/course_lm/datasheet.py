@@ -13,11 +13,10 @@ from recipes.course_lm import models, tokens
 from recipes.course_lm.evaluate import Row, as_markdown
 from recipes.course_lm.grammar import Grammar
 from recipes.course_lm.text import SOURCES, documents
-from recipes.course_lm.train import ANSWER_WEIGHT
+from recipes.course_lm.train import ANSWER_WEIGHT, STAGES
 
 HERE = Path(__file__).parent
 TRAIN_SEED = 3
-HEAVY = f"half rows with labels counting {ANSWER_WEIGHT:.0f} times"
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
@@ -62,26 +61,32 @@ def facts_of(place: Path) -> dict[str, Any]:
 def training_of(run: dict[str, Any], name: str) -> str:
     """Return a paragraph on a run."""
     encoder = name.endswith("encoder")
+    rows = "rows" if encoder else "whole rows"
+    heavy = f", labels counting {ANSWER_WEIGHT:.0f} times"
     kinds = {
-        "stable": "whole rows" if not encoder else "rows",
+        "stable": rows,
         "half": "half rows",
-        "cooldown": "whole rows while the rate falls to zero"
-        if not encoder
-        else "rows while the rate falls to zero",
+        "answers": f"half rows{heavy}",
+        "cooldown": f"{rows} while the rate falls to zero{'' if encoder else heavy}",
     }
     parts, seen = [], 0
-    for stage, done in run["stages"].items():
+    for stage, done in ((stage, run["stages"][stage]) for stage in STAGES if stage in run["stages"]):
         length = 128 if encoder else tokens.CONTEXT // (1 + (stage in ("half", "answers")))
         seen += done["steps"] * done["batch_size"] * length
-        parts.append(f"{done['steps']:,} steps on {done['batch_size']} {kinds[stage]} of {length} tokens")
-    cooldown = run["stages"].get("cooldown", {"steps": 0})["steps"]
-    command = (
-        f"train{' --encoder' if encoder else ''} --steps {run['steps'] - cooldown} --cooldown {cooldown}"
-    )
+        kind, _, remark = kinds[stage].partition(",")
+        where = f"{done['batch_size']} {kind} of {length} tokens"
+        parts.append(f"{done['steps']:,} on {where}{',' * bool(remark)}{remark}")
+    count = {stage: done["steps"] for stage, done in run["stages"].items()}
+    cooldown = count.get("cooldown", 0)
+    command = f"train --steps {run['steps'] - cooldown} --cooldown {cooldown}"
+    if encoder:
+        command += " --encoder"
+    else:
+        command += f" --first {count['stable']} --plain {count['stable'] + count.get('half', 0)}"
     start = " It began with the weights that course-lm had before its cool-down." if encoder else ""
     times = seen / run["tokens_in_text"]
     return (
-        f"{run['steps']:,} steps: {', then '.join(parts)}; {seen:,} tokens in all, {times:.2f} times the "
+        f"{run['steps']:,} steps: {'; '.join(parts)}; {seen:,} tokens in all, {times:.2f} times the "
         f"text.{start} Muon for the matrices inside the layers (rate {models.MUON_RATE}), AdamW for the "
         f"rest (rate {models.ADAM_RATE}), {run['dtype']} arithmetic, seed 0. Machine: one thread of a "
         f"shared x86-64 server (AVX-512), {run['processor_seconds']:,} seconds of processor time within "

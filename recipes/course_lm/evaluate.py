@@ -151,7 +151,16 @@ def labelled_rows(model: Measured, limit: int | None = None) -> list[Row]:
                 pool = [e for e in train if e.target == example.target]
                 prompts.append(few_shot(settings.form, example, rng.sample(pool, shots)))
             scores = model.last_logits(prompts)[0][:, label_ids].log_softmax(-1)
-            rows.append(Row("course-lm", name, f"{shots} shots", len(test), right(scores, gold), chance))
+            rows.append(
+                Row(
+                    "course-lm",
+                    name,
+                    f"{shots} shot{'s' * (shots != 1)}",
+                    len(test),
+                    right(scores, gold),
+                    chance,
+                )
+            )
             if shots == 0:  # minus what the prompt says of an empty text (Zhao et al. 2021)
                 empty = [labelled.Example(text, "", e.target) for e in test for text in ("N/A", "...")]
                 prior = model.last_logits([ask(settings.form, e) for e in empty])[0][:, label_ids]
