@@ -589,13 +589,19 @@ def word_map(
         look: dict[str, Any] = {"color": _of(COLOURS, i), "marker": _of(MARKERS, i), "s": 36, "zorder": 3}
         axes.scatter(across, up, label=name or None, **look)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(x=0.12, y=0.08)
+    axes.margins(x=0.12, y=0.1)
     axes.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     axes.spines[:].set_color(FAINT)
     axes.spines[:].set_visible(True)
     if any(groups):
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=min(len(groups), 5), frameon=False)
-    _name_points(figure, axes, {word: places[word] for words in groups.values() for word in words})
+    shares = np.linspace(0, 1, 30)[:, None]  # of the way along an arrow, where names would be crossed out
+    along = [
+        point
+        for start, end in arrows
+        for point in (1 - shares) * np.asarray(places[start]) + shares * np.asarray(places[end])
+    ]
+    _name_points(figure, axes, {word: places[word] for words in groups.values() for word in words}, along)
     told = "; ".join((f"{name}: " if name else "") + ", ".join(words) for name, words in groups.items())
     moves = f" Arrows: {', '.join(f'{a} to {b}' for a, b in arrows)}." if arrows else ""
     return _finish(figure, alt or f"{title}. A map of words. {told}.{moves}")
@@ -912,15 +918,27 @@ def _name_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, float, str]
         axes.annotate(textwrap.fill(name, 26), at, (10, 0), color=_darker(colour), fontweight="bold", **look)
 
 
-def _name_points(figure: Figure, axes: Axes, points: Mapping[str, Sequence[float]], size: float = 10) -> None:
+def _name_points(
+    figure: Figure,
+    axes: Axes,
+    points: Mapping[str, Sequence[float]],
+    avoid: Sequence[Sequence[float]] = (),
+    size: float = 10,
+) -> None:
     """Write each point's name beside it: right or left, moved up or down where names would overlap."""
     figure.draw_without_rendering()  # the transformation to points on paper must stand
     scale = 72 / figure.dpi
     at = {word: axes.transData.transform(place) * scale for word, place in points.items()}
     boxes: list[tuple[float, float, float, float]] = [(x - 4, x + 4, y - 4, y + 4) for x, y in at.values()]
+    for x, y in (axes.transData.transform(place) * scale for place in avoid):
+        boxes.append((x - 2, x + 2, y - 2, y + 2))
     edge = axes.get_window_extent()
-    left_edge, right_edge = edge.x0 * scale, edge.x1 * scale
-    tries = [(side, shift) for shift in (0, 9, -9, 16, -16, 24, -24) for side in ("left", "right")]
+    left, right, bottom, top = (v * scale for v in (edge.x0, edge.x1, edge.y0, edge.y1))
+    tries = [
+        (side, shift)
+        for shift in (0, 9, -9, 16, -16, 24, -24, 32, -32, 40, -40)
+        for side in ("left", "right")
+    ]
     for word, place in sorted(points.items(), key=lambda item: -at[item[0]][1]):
         x, y = at[word]
         wide, high = 0.64 * size * len(word) + 2, 1.15 * size
@@ -933,7 +951,7 @@ def _name_points(figure: Figure, axes: Axes, points: Mapping[str, Sequence[float
                 * max(0.0, min(box[3], other[3]) - max(box[2], other[2]))
                 for other in boxes
             )
-            outside = max(0.0, left_edge - box[0]) + max(0.0, box[1] - right_edge)
+            outside = max(0.0, left - box[0], box[1] - right, bottom - box[2], box[3] - top)
             cost = covered + 50 * outside + 0.4 * abs(shift) + (0.1 if side == "right" else 0.0)
             if cost < least:
                 best, least, kept = (side, shift), cost, box
