@@ -84,7 +84,7 @@ plots.bars(
 #
 # $$s_i = q \cdot k_i, \qquad \alpha = \text{softmax}(s), \qquad \text{output} = \sum_i \alpha_i\, v_i$$
 #
-# The simplest choice, and the one of section 1, is to use the state for both: $k_i = v_i = h_i$. The setup cell holds four states of two numbers, `states`, and a `query` that give just the
+# The simplest choice, and the one of this section, is to use the state for both: $k_i = v_i = h_i$. The setup cell holds four states of two numbers, `states`, and a `query` that gives just the
 # scores of the table: for *on*, $(1, 0.5) \cdot (0.8, 0.4) = 0.8 + 0.2 = 1$.
 
 # %% [markdown]
@@ -311,13 +311,13 @@ plots.lines(
 
 # %% [markdown] question="bottleneck" points=3 minutes=5
 # **Question 1.** (a) The decoder of this network starts from 128 numbers, and 20 random letters carry $20 \log_2 26 \approx 94$ bits, less than one bit for each number. So why does it
-# fail at 20 letters? (b) Sutskever et al. (2014) reversed the source sentences before translating them into French. Why does that help a network like the one above in *translation*, where word order is
-# mostly kept, and what would it do to *our* task? (c) Someone proposes to double the width of the LSTM. What does that change in the figure, and what does it not change?
+# fail at 20 letters? (b) The encoder of Sutskever et al. (2014) read in one direction only, and they reversed the source sentences. Why does that help in translation,
+# where word order is mostly kept? And why would it change nothing for the network above? (c) Someone proposes to double the width of the LSTM. What does that change in the figure, and what does it not change?
 #
 # ### BEGIN MARK SCHEME
 # 3 points, one each. (a) Room is not the trouble: the network has to learn to write every letter into the state, to keep it apart from 19 others through many steps, and to take them out again in the right
 # order, all by gradient descent through those steps. A plausible remark on limited training counts. (b) With the source reversed, the first source words are read last: they are close to the first target words, so the decoder can start
-# well (short paths for the gradient). Our task is reversed already: the last letter read is the first to write; reversing the source would turn it into copying, and the first letter to write would be the one read longest ago.
+# well (short paths for the gradient). The encoder above reads in both directions, so reversing only exchanges the two. (Half a point each.)
 # (c) The curve falls at a greater length (more room), but it still falls: the state stays of fixed size while the string grows.
 # ### END MARK SCHEME
 
@@ -1049,7 +1049,7 @@ check.that(bool((SelfAttention(4, 4).state_dict()["key.weight"] != SelfAttention
 # %% [markdown]
 # ### Experiment: who did what to whom?
 #
-# Six word vectors drawn at random, and one module. What does the last place see when we exchange the words before it?
+# Five word vectors drawn at random, and one module. What does the last place see when we exchange the words before it?
 
 # %% experiment
 torch.manual_seed(2)
