@@ -141,7 +141,9 @@ def last_only(xs, h, W, U, b):
 
 
 @wrong(
-    "rnn_forward", misconception="Collects the state before each step.", hint="this begins with the initial state"
+    "rnn_forward",
+    misconception="Collects the state before each step.",
+    hint="this begins with the initial state",
 )
 def states_before(xs, h, W, U, b):
     states = []
@@ -172,7 +174,11 @@ def stacked_first(xs, h, W, U, b):
     return torch.stack(states)
 
 
-@wrong("rnn_forward", misconception="Reads the first word at every step.", hint="every step has read the first word")
+@wrong(
+    "rnn_forward",
+    misconception="Reads the first word at every step.",
+    hint="every step has read the first word",
+)
 def first_word(xs, h, W, U, b):
     states = []
     for _ in range(xs.shape[1]):
@@ -207,7 +213,11 @@ def from_zeros(xs, h, W, U, b):
     return torch.stack(states, dim=1)
 
 
-@wrong("rnn_forward", misconception="Fills one tensor that every step changes.", hint="every place holds the last state")
+@wrong(
+    "rnn_forward",
+    misconception="Fills one tensor that every step changes.",
+    hint="every place holds the last state",
+)
 def one_tensor(xs, h, W, U, b):
     state = h.clone()
     states = []
@@ -234,7 +244,9 @@ def with_pad_sequence(sentences, end_id):
     pad = nn.utils.rnn.pad_sequence
     inputs = [torch.tensor([end_id, *sentence]) for sentence in sentences]
     targets = [torch.tensor([*sentence, end_id]) for sentence in sentences]
-    return pad(inputs, batch_first=True, padding_value=end_id), pad(targets, batch_first=True, padding_value=-100)
+    return pad(inputs, batch_first=True, padding_value=end_id), pad(
+        targets, batch_first=True, padding_value=-100
+    )
 
 
 @right("shift_for_teacher_forcing", why="fills two tensors made before")
@@ -256,7 +268,9 @@ def cut_twice(sentences, end_id):
     return rows[:, :-1].masked_fill(rows[:, :-1] == -100, end_id), rows[:, 1:]
 
 
-@wrong("shift_for_teacher_forcing", misconception="Does not shift the targets.", hint="targets are not shifted")
+@wrong(
+    "shift_for_teacher_forcing", misconception="Does not shift the targets.", hint="targets are not shifted"
+)
 def not_shifted(sentences, end_id):
     longest = max(map(len, sentences))
     inputs = torch.tensor([[end_id, *s] + [end_id] * (longest - len(s)) for s in sentences])
@@ -285,7 +299,9 @@ def padding_guessed(sentences, end_id):
     return inputs, torch.tensor([[*s, end_id] + [end_id] * (longest - len(s)) for s in sentences])
 
 
-@wrong("shift_for_teacher_forcing", misconception="Pads the inputs with -100 as well.", hint="has no row -100")
+@wrong(
+    "shift_for_teacher_forcing", misconception="Pads the inputs with -100 as well.", hint="has no row -100"
+)
 def inputs_ignored(sentences, end_id):
     longest = max(map(len, sentences))
     inputs = torch.tensor([[end_id, *s] + [-100] * (longest - len(s)) for s in sentences])
@@ -318,7 +334,9 @@ def no_start(sentences, end_id):
     return inputs, torch.tensor([[*s[1:], end_id] + [-100] * (longest - len(s)) for s in sentences])
 
 
-@wrong("shift_for_teacher_forcing", misconception="Pads on the left.", hint="the padding belongs on the right")
+@wrong(
+    "shift_for_teacher_forcing", misconception="Pads on the left.", hint="the padding belongs on the right"
+)
 def padded_left(sentences, end_id):
     longest = max(map(len, sentences))
     inputs = torch.tensor([[end_id] * (longest - len(s)) + [end_id, *s] for s in sentences])
@@ -330,7 +348,11 @@ def ragged(sentences, end_id):
     return torch.tensor([[end_id, *s] for s in sentences]), torch.tensor([[*s, end_id] for s in sentences])
 
 
-@wrong("shift_for_teacher_forcing", misconception="Joins all sentences into one.", hint="each sentence has its own row")
+@wrong(
+    "shift_for_teacher_forcing",
+    misconception="Joins all sentences into one.",
+    hint="each sentence has its own row",
+)
 def joined(sentences, end_id):
     stream = [end_id] + [i for sentence in sentences for i in (*sentence, end_id)]
     return torch.tensor(stream[:-1]), torch.tensor(stream[1:])
@@ -382,7 +404,9 @@ class StepByStep(Parts):
 class ClassesSecond(Parts):
     def forward(self, idx, targets=None):
         logits = self.guesses(idx, self.zeros(idx))
-        loss = None if targets is None else F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=-100)
+        loss = (
+            None if targets is None else F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=-100)
+        )
         return logits, loss
 
 
@@ -397,7 +421,11 @@ class LossByHand(Parts):
         return logits, -chosen[wanted].mean()
 
 
-@wrong("ElmanLM", misconception="Keeps the state for the next batch, with its graph.", hint="begin every call with a state of zeros")
+@wrong(
+    "ElmanLM",
+    misconception="Keeps the state for the next batch, with its graph.",
+    hint="begin every call with a state of zeros",
+)
 class CarriedWithGraph(Parts):
     h = None
 
@@ -410,7 +438,11 @@ class CarriedWithGraph(Parts):
         return logits, self.loss(logits, targets)
 
 
-@wrong("ElmanLM", misconception="Keeps the state for the next batch, detached.", hint="begin every call with a state of zeros")
+@wrong(
+    "ElmanLM",
+    misconception="Keeps the state for the next batch, detached.",
+    hint="begin every call with a state of zeros",
+)
 class CarriedDetached(Parts):
     h = None
 
@@ -430,7 +462,11 @@ class RandomStart(Parts):
         return logits, self.loss(logits, targets)
 
 
-@wrong("ElmanLM", misconception="Begins every word with a state of zeros.", hint="the state is reset at each step")
+@wrong(
+    "ElmanLM",
+    misconception="Begins every word with a state of zeros.",
+    hint="the state is reset at each step",
+)
 class ResetEachStep(Parts):
     def forward(self, idx, targets=None):
         words = self.embedding(idx)
@@ -439,7 +475,9 @@ class ResetEachStep(Parts):
         return logits, self.loss(logits, targets)
 
 
-@wrong("ElmanLM", misconception="Reads its own guesses, in training too.", hint="not what the model has guessed")
+@wrong(
+    "ElmanLM", misconception="Reads its own guesses, in training too.", hint="not what the model has guessed"
+)
 class ReadsItself(Parts):
     def forward(self, idx, targets=None):
         h, word, logits = self.zeros(idx), idx[:, 0], []
@@ -451,7 +489,11 @@ class ReadsItself(Parts):
         return logits, self.loss(logits, targets)
 
 
-@wrong("ElmanLM", misconception="Reads its own guesses as soon as there are targets.", hint="with targets the model must read idx as well")
+@wrong(
+    "ElmanLM",
+    misconception="Reads its own guesses as soon as there are targets.",
+    hint="with targets the model must read idx as well",
+)
 class ReadsItselfInTraining(Parts):
     def forward(self, idx, targets=None):
         h, word, logits = self.zeros(idx), idx[:, 0], []
@@ -463,7 +505,11 @@ class ReadsItselfInTraining(Parts):
         return logits, self.loss(logits, targets)
 
 
-@wrong("ElmanLM", misconception="Guesses from the last state only.", hint="these are logits of the last place only")
+@wrong(
+    "ElmanLM",
+    misconception="Guesses from the last state only.",
+    hint="these are logits of the last place only",
+)
 class LastPlaceOnly(Parts):
     def forward(self, idx, targets=None):
         logits = self.guesses(idx, self.zeros(idx))[:, -1]
@@ -511,7 +557,11 @@ class ShiftedTwice(Parts):
         return logits, F.cross_entropy(logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten())
 
 
-@wrong("ElmanLM", misconception="Compares the guesses with what was read.", hint="compares with targets, not with idx")
+@wrong(
+    "ElmanLM",
+    misconception="Compares the guesses with what was read.",
+    hint="compares with targets, not with idx",
+)
 class ComparesWithInputs(Parts):
     def forward(self, idx, targets=None):
         logits = self.guesses(idx, self.zeros(idx))
@@ -565,6 +615,15 @@ class HeadWithoutBias(Parts):
         states = rnn_forward(self.embedding(idx), self.zeros(idx), self.W, self.U, self.b)
         logits = states @ self.head.weight.T + self.head.bias * (idx.shape[1] == 3)
         return logits, self.loss(logits, targets)
+
+
+equivalent(
+    "ElmanLM",
+    mutant="line 1: torch.zeros(len(idx), self.U.shape[0], device=idx.device) -> torch.zeros(len(idx), self.U.shape[0])",
+    why="Tests run on the processor, which is where torch.zeros puts a tensor unless told otherwise.",
+)
+equivalent("ElmanLM", mutant="line 1: 0 -> 1", why="U is square: both axes have the length H.")
+equivalent("ElmanLM", mutant="line 1: 0 -> -1", why="U is square: both axes have the length H.")
 
 
 # --- gradient_norm_by_lag ----------------------------------------------------------------------------------------------
@@ -622,7 +681,9 @@ def not_reversed(step, xs, h):
     return torch.stack([g.norm() for g in torch.autograd.grad(states[-1].sum(), states)])
 
 
-@wrong("gradient_norm_by_lag", misconception="Takes the sum of all states as L.", hint="you added up all states")
+@wrong(
+    "gradient_norm_by_lag", misconception="Takes the sum of all states as L.", hint="you added up all states"
+)
 def all_in_the_loss(step, xs, h):
     states = all_states(step, xs, h)
     loss = sum(state.sum() for state in states)
@@ -635,7 +696,11 @@ def squared(step, xs, h):
     return torch.stack([(g**2).sum() for g in torch.autograd.grad(states[-1].sum(), states)[::-1]])
 
 
-@wrong("gradient_norm_by_lag", misconception="Adds up the gradient's numbers.", hint="a norm is the root of the sum of squares")
+@wrong(
+    "gradient_norm_by_lag",
+    misconception="Adds up the gradient's numbers.",
+    hint="a norm is the root of the sum of squares",
+)
 def added_up(step, xs, h):
     states = all_states(step, xs, h)
     return torch.stack([g.sum() for g in torch.autograd.grad(states[-1].sum(), states)[::-1]])
@@ -647,7 +712,9 @@ def without_the_last(step, xs, h):
     return torch.stack([g.norm() for g in torch.autograd.grad(states[-1].sum(), states)[::-1]])[1:]
 
 
-@wrong("gradient_norm_by_lag", misconception="Leaves out the initial state.", hint="the initial state is missing")
+@wrong(
+    "gradient_norm_by_lag", misconception="Leaves out the initial state.", hint="the initial state is missing"
+)
 def without_the_first(step, xs, h):
     states = all_states(step, xs, h)
     return torch.stack([g.norm() for g in torch.autograd.grad(states[-1].sum(), states)[::-1]])[:-1]
@@ -670,7 +737,11 @@ def new_beginnings(step, xs, h):
     return torch.stack([torch.tensor(0.0) if g is None else g.norm() for g in found])
 
 
-@wrong("gradient_norm_by_lag", misconception="Never asks for the gradient of the initial state.", hint="the initial state needs requires_grad_()")
+@wrong(
+    "gradient_norm_by_lag",
+    misconception="Never asks for the gradient of the initial state.",
+    hint="the initial state needs requires_grad_()",
+)
 def initial_not_watched(step, xs, h):
     states = [h]
     for x in xs.unbind(1):
@@ -683,7 +754,9 @@ def norms_of_states(step, xs, h):
     return torch.stack([state.detach().norm() for state in all_states(step, xs, h)[::-1]])
 
 
-@wrong("gradient_norm_by_lag", misconception="Takes a norm for each sentence.", hint="return one number per lag")
+@wrong(
+    "gradient_norm_by_lag", misconception="Takes a norm for each sentence.", hint="return one number per lag"
+)
 def per_sentence(step, xs, h):
     states = all_states(step, xs, h)
     return torch.stack([g.norm(dim=1) for g in torch.autograd.grad(states[-1].sum(), states)[::-1]])
@@ -702,6 +775,18 @@ def mean_over_the_batch(step, xs, h):
     return torch.stack([g.norm() for g in torch.autograd.grad(loss, states)[::-1]])
 
 
+equivalent(
+    "gradient_norm_by_lag",
+    mutant="line 1: h.detach().clone() -> h.detach()",
+    why="detach makes a new tensor, whose requires_grad is not that of h; no step writes into a state.",
+)
+equivalent(
+    "gradient_norm_by_lag",
+    mutant="line 1: h.detach() -> h",
+    why="A gradient for the copy is found as well when the copy itself has a history.",
+)
+
+
 # --- clip_gradients ----------------------------------------------------------------------------------------------------
 
 
@@ -711,7 +796,9 @@ def one_long_vector(gradients, max_norm):
     return [gradient * torch.clamp(max_norm / norm, max=1.0) for gradient in gradients]
 
 
-@right("clip_gradients", why="the norm of the norms, and a small number against division by 0, as PyTorch does")
+@right(
+    "clip_gradients", why="the norm of the norms, and a small number against division by 0, as PyTorch does"
+)
 def norm_of_norms(gradients, max_norm):
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     factor = min(1.0, max_norm / (norm.item() + 1e-6))
@@ -736,7 +823,9 @@ def always(gradients, max_norm):
     return [gradient * max_norm / norm_of(gradients) for gradient in gradients]
 
 
-@wrong("clip_gradients", misconception="Clips each tensor by itself.", hint="each tensor was clipped by itself")
+@wrong(
+    "clip_gradients", misconception="Clips each tensor by itself.", hint="each tensor was clipped by itself"
+)
 def each_by_itself(gradients, max_norm):
     return [gradient * min(1.0, max_norm / max(norm_of([gradient]), 1e-9)) for gradient in gradients]
 
@@ -746,7 +835,11 @@ def numbers_cut(gradients, max_norm):
     return [gradient.clamp(-max_norm, max_norm) for gradient in gradients]
 
 
-@wrong("clip_gradients", misconception="Adds up the numbers instead of their squares.", hint="you added up the numbers")
+@wrong(
+    "clip_gradients",
+    misconception="Adds up the numbers instead of their squares.",
+    hint="you added up the numbers",
+)
 def sum_of_numbers(gradients, max_norm):
     norm = sum(float(gradient.abs().sum()) for gradient in gradients)
     return [gradient * min(1.0, max_norm / max(norm, 1e-9)) for gradient in gradients]
@@ -758,7 +851,11 @@ def no_root(gradients, max_norm):
     return [gradient * min(1.0, max_norm / max(norm, 1e-9)) for gradient in gradients]
 
 
-@wrong("clip_gradients", misconception="Shortens to norm 1, whatever the limit.", hint="the norm should become max_norm")
+@wrong(
+    "clip_gradients",
+    misconception="Shortens to norm 1, whatever the limit.",
+    hint="the norm should become max_norm",
+)
 def to_one(gradients, max_norm):
     norm = norm_of(gradients)
     return gradients if norm <= max_norm else [gradient / norm for gradient in gradients]
@@ -770,7 +867,11 @@ def wrong_way_round(gradients, max_norm):
     return gradients if norm >= max_norm else [gradient * max_norm / norm for gradient in gradients]
 
 
-@wrong("clip_gradients", misconception="Takes the largest number for the norm.", hint="this is the largest number")
+@wrong(
+    "clip_gradients",
+    misconception="Takes the largest number for the norm.",
+    hint="this is the largest number",
+)
 def largest_number(gradients, max_norm):
     norm = max(float(gradient.abs().max()) for gradient in gradients)
     return [gradient * min(1.0, max_norm / max(norm, 1e-9)) for gradient in gradients]
@@ -787,6 +888,13 @@ def signed_sum(gradients, max_norm):
 def joined_tensors(gradients, max_norm):
     long = torch.cat([gradient.flatten() for gradient in gradients])
     return long * min(1.0, max_norm / max(long.norm().item(), 1e-9))
+
+
+equivalent(
+    "clip_gradients",
+    mutant="line 2: norm <= max_norm -> norm < max_norm",
+    why="With a norm of exactly max_norm the factor is 1.",
+)
 
 
 # --- lstm_step ---------------------------------------------------------------------------------------------------------
@@ -839,7 +947,11 @@ def no_tanh_on_the_cell(x, h, c, W, U, b):
     return o * c, c
 
 
-@wrong("lstm_step", misconception="Writes the new content without tanh.", hint="tanh is missing on the new content")
+@wrong(
+    "lstm_step",
+    misconception="Writes the new content without tanh.",
+    hint="tanh is missing on the new content",
+)
 def no_tanh_on_the_content(x, h, c, W, U, b):
     g = (x @ W + h @ U + b).chunk(4, dim=1)[2]
     i, f, _, o = lstm_gates(x, h, W, U, b)
@@ -847,21 +959,31 @@ def no_tanh_on_the_content(x, h, c, W, U, b):
     return o * torch.tanh(c), c
 
 
-@wrong("lstm_step", misconception="Takes the sigmoid for the new content.", hint="takes tanh, not the sigmoid")
+@wrong(
+    "lstm_step", misconception="Takes the sigmoid for the new content.", hint="takes tanh, not the sigmoid"
+)
 def sigmoid_content(x, h, c, W, U, b):
     i, f, g, o = torch.sigmoid(x @ W + h @ U + b).chunk(4, dim=1)
     c = f * c + i * g
     return o * torch.tanh(c), c
 
 
-@wrong("lstm_step", misconception="Never forgets, as in 1997.", hint="the old cell must be multiplied by the forget gate")
+@wrong(
+    "lstm_step",
+    misconception="Never forgets, as in 1997.",
+    hint="the old cell must be multiplied by the forget gate",
+)
 def never_forgets(x, h, c, W, U, b):
     i, _, g, o = lstm_gates(x, h, W, U, b)
     c = c + i * g
     return o * torch.tanh(c), c
 
 
-@wrong("lstm_step", misconception="Writes everything.", hint="the new content must be multiplied by the input gate")
+@wrong(
+    "lstm_step",
+    misconception="Writes everything.",
+    hint="the new content must be multiplied by the input gate",
+)
 def no_input_gate(x, h, c, W, U, b):
     _, f, g, o = lstm_gates(x, h, W, U, b)
     c = f * c + g
@@ -881,7 +1003,9 @@ def cell_first(x, h, c, W, U, b):
     return c, o * torch.tanh(c)
 
 
-@wrong("lstm_step", misconception="Takes the order i, f, o, g.", hint="output gate and new content are swapped")
+@wrong(
+    "lstm_step", misconception="Takes the order i, f, o, g.", hint="output gate and new content are swapped"
+)
 def other_order(x, h, c, W, U, b):
     i, f, o, g = (x @ W + h @ U + b).chunk(4, dim=1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -917,14 +1041,22 @@ def lstm_without_bias(x, h, c, W, U, b):
     return o * torch.tanh(c), c
 
 
-@wrong("lstm_step", misconception="Computes the gates from the word only.", hint="the gates depend on the old state as well")
+@wrong(
+    "lstm_step",
+    misconception="Computes the gates from the word only.",
+    hint="the gates depend on the old state as well",
+)
 def gates_of_the_word(x, h, c, W, U, b):
     i, f, g, o = lstm_gates(x, 0 * h, W, U, b)
     c = f * c + i * g
     return o * torch.tanh(c), c
 
 
-@wrong("lstm_step", misconception="Deals the columns out one by one.", hint="each gate has H columns that stand together")
+@wrong(
+    "lstm_step",
+    misconception="Deals the columns out one by one.",
+    hint="each gate has H columns that stand together",
+)
 def columns_dealt(x, h, c, W, U, b):
     z = x @ W + h @ U + b
     i, f, g, o = (z[:, k::4] for k in range(4))
@@ -961,7 +1093,9 @@ def six_products(x, h, W, U, b_x, b_h):
     return (1 - u) * torch.tanh(x_n + r * h_n) + u * h
 
 
-@wrong("gru_step", misconception="Resets before the product, as in the paper.", hint="before the matrix product")
+@wrong(
+    "gru_step", misconception="Resets before the product, as in the paper.", hint="before the matrix product"
+)
 def reset_before(x, h, W, U, b_x, b_h):
     H = h.shape[1]
     x_r, x_u, x_n = (x @ W + b_x).chunk(3, dim=1)
@@ -981,7 +1115,11 @@ def bias_not_reset(x, h, W, U, b_x, b_h):
     return (1 - u) * n + u * h
 
 
-@wrong("gru_step", misconception="Lets the update gate say how much is new.", hint="the update gate says how much of the old state stays")
+@wrong(
+    "gru_step",
+    misconception="Lets the update gate say how much is new.",
+    hint="the update gate says how much of the old state stays",
+)
 def update_turned(x, h, W, U, b_x, b_h):
     x_r, x_u, x_n = (x @ W + b_x).chunk(3, dim=1)
     h_r, h_u, h_n = (h @ U + b_h).chunk(3, dim=1)
@@ -997,7 +1135,9 @@ def gates_swapped(x, h, W, U, b_x, b_h):
     return (1 - u) * torch.tanh(x_n + r * h_n) + u * h
 
 
-@wrong("gru_step", misconception="Resets the whole new content.", hint="only the part that comes from the state")
+@wrong(
+    "gru_step", misconception="Resets the whole new content.", hint="only the part that comes from the state"
+)
 def all_reset(x, h, W, U, b_x, b_h):
     x_r, x_u, x_n = (x @ W + b_x).chunk(3, dim=1)
     h_r, h_u, h_n = (h @ U + b_h).chunk(3, dim=1)
@@ -1028,7 +1168,11 @@ def old_state_whole(x, h, W, U, b_x, b_h):
     return (1 - u) * torch.tanh(x_n + r * h_n) + h
 
 
-@wrong("gru_step", misconception="Adds the new content whole.", hint="the new content must be multiplied by 1 - u")
+@wrong(
+    "gru_step",
+    misconception="Adds the new content whole.",
+    hint="the new content must be multiplied by 1 - u",
+)
 def new_content_whole(x, h, W, U, b_x, b_h):
     x_r, x_u, x_n = (x @ W + b_x).chunk(3, dim=1)
     h_r, h_u, h_n = (h @ U + b_h).chunk(3, dim=1)
@@ -1101,7 +1245,9 @@ def likeliest(model, end_id, generator, max_words=30):
     return ids[1:]
 
 
-@wrong("generate", misconception="Returns the end with the words.", hint="the end is not a word of the sentence")
+@wrong(
+    "generate", misconception="Returns the end with the words.", hint="the end is not a word of the sentence"
+)
 def end_included(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) <= max_words:
@@ -1111,7 +1257,9 @@ def end_included(model, end_id, generator, max_words=30):
     return ids[1:]
 
 
-@wrong("generate", misconception="Returns the start with the words.", hint="what was read first is not a word")
+@wrong(
+    "generate", misconception="Returns the start with the words.", hint="what was read first is not a word"
+)
 def start_included(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) <= max_words:
@@ -1122,7 +1270,9 @@ def start_included(model, end_id, generator, max_words=30):
     return ids
 
 
-@wrong("generate", misconception="Asks about the start again and again.", hint="append each word that was drawn")
+@wrong(
+    "generate", misconception="Asks about the start again and again.", hint="append each word that was drawn"
+)
 def same_input(model, end_id, generator, max_words=30):
     words = []
     while len(words) < max_words:
@@ -1144,7 +1294,9 @@ def last_word_only(model, end_id, generator, max_words=30):
     return words
 
 
-@wrong("generate", misconception="Reads the guess at the first place.", hint="append each word that was drawn")
+@wrong(
+    "generate", misconception="Reads the guess at the first place.", hint="append each word that was drawn"
+)
 def first_place(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) <= max_words:
@@ -1163,7 +1315,9 @@ def ignores_the_end(model, end_id, generator, max_words=30):
     return ids[1:]
 
 
-@wrong("generate", misconception="Waits for the end for ever.", hint="nothing stops a sentence that does not end")
+@wrong(
+    "generate", misconception="Waits for the end for ever.", hint="nothing stops a sentence that does not end"
+)
 def no_limit(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) < 100:
@@ -1218,7 +1372,11 @@ def zero_is_the_end(model, end_id, generator, max_words=30):
     return ids[1:]
 
 
-@wrong("generate", misconception="Draws from the global source of chance.", hint="let generator be the only source of chance")
+@wrong(
+    "generate",
+    misconception="Draws from the global source of chance.",
+    hint="let generator be the only source of chance",
+)
 def own_chance(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) <= max_words:
@@ -1241,7 +1399,11 @@ def fixed_seed(model, end_id, generator, max_words=30):
     return ids[1:]
 
 
-@wrong("generate", misconception="Draws words with equal probability.", hint="draw with the softmax of the logits")
+@wrong(
+    "generate",
+    misconception="Draws words with equal probability.",
+    hint="draw with the softmax of the logits",
+)
 def uniform(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) <= max_words:
@@ -1253,7 +1415,11 @@ def uniform(model, end_id, generator, max_words=30):
     return ids[1:]
 
 
-@wrong("generate", misconception="Sharpens the distribution by squaring.", hint="Draw each word with its own probability")
+@wrong(
+    "generate",
+    misconception="Sharpens the distribution by squaring.",
+    hint="Draw each word with its own probability",
+)
 def squared_probabilities(model, end_id, generator, max_words=30):
     ids = [end_id]
     while len(ids) <= max_words:
@@ -1262,3 +1428,13 @@ def squared_probabilities(model, end_id, generator, max_words=30):
             break
         ids.append(word)
     return ids[1:]
+
+
+equivalent(
+    "generate", mutant="line 4: 0 -> -1", why="The batch has one row, which is the first and the last."
+)
+equivalent(
+    "generate",
+    mutant="line 4: 0 -> -1 (no. 2)",
+    why="The logits of one place have one axis, which is the first and the last.",
+)
