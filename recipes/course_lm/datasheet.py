@@ -67,7 +67,7 @@ def training_of(run: dict[str, Any], name: str) -> str:
         "stable": rows,
         "half": "half rows",
         "answers": f"half rows{heavy}",
-        "cooldown": f"{rows} while the rate falls to zero{'' if encoder else heavy}",
+        "cooldown": f"{rows}, the rate falling to zero{'' if encoder else heavy}",
     }
     parts, seen = [], 0
     for stage, done in ((stage, run["stages"][stage]) for stage in STAGES if stage in run["stages"]):
