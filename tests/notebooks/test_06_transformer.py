@@ -1,0 +1,254 @@
+"""Notebook 06: GPT-2 beside `transformers`, positions beside those of others, what the experiments show."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from autograder.source import read_source
+from nextword import ladder
+
+SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "06_transformer.py")
+
+
+@pytest.fixture(scope="module")
+def solved() -> dict[str, Any]:
+    """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
+    names: dict[str, Any] = {}
+    for cell in SOURCE.cells:
+        if cell.role in ("setup", "exercise"):
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(cell.source, names)
+    return names
+
+
+# Worked examples
+
+
+@pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
+def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
+    found = solved[exercise]
+    members = vars(found).values() if isinstance(found, type) else ()
+    texts = [text for text in (getattr(part, "__doc__", None) for part in [found, *members]) if text]
+    failures: list[str] = []
+    examples = 0
+    for text in texts:
+        example = doctest.DocTestParser().get_doctest(text, dict(solved), exercise, SOURCE.path, 0)
+        examples += len(example.examples)
+        runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+        runner.run(example, out=failures.append)
+    assert examples
+    assert not failures, "".join(failures)
+
+
+# GPT-2, beside the GPT-2 of transformers
+
+
+def random_gpt2(sizes: Any, seed: int) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        vocab_size=sizes.vocabulary_size,
+        n_positions=sizes.context,
+        n_layer=sizes.n_layers,
+        n_head=sizes.n_heads,
+        n_embd=sizes.width,
+        initializer_range=0.2,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    model = GPT2LMHeadModel(config).eval()
+    for parameter in model.parameters():  # biases and norms, too, which begin as zeros and ones
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, mean=0.5, std=0.5)
+    return model
+
+
+@pytest.mark.parametrize("shape", [(11, 5, 1, 1, 4), (300, 40, 3, 4, 32), (50, 64, 6, 2, 16)])
+def test_logits_and_loss_are_those_of_transformers(solved: dict[str, Any], shape: tuple[int, ...]) -> None:
+    sizes = solved["Config"](*shape)
+    theirs = random_gpt2(sizes, seed=sizes.width)
+    ours = solved["GPT"](sizes)
+    solved["load_gpt2_weights"](ours, theirs.transformer.state_dict())
+    idx = torch.randint(sizes.vocabulary_size, (3, sizes.context))
+    with torch.no_grad():
+        want = theirs(idx, labels=idx)
+        logits, loss = ours(idx, torch.cat([idx[:, 1:], torch.full((3, 1), -100)], dim=1))
+    assert (logits - want.logits).abs().max() < 1e-4
+    assert abs(float(loss) - float(want.loss)) < 1e-4  # transformers shifts the targets itself
+    assert solved["count_parameters"](sizes) == sum(p.numel() for p in theirs.parameters())
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [("small", 124_439_808), ("medium", 354_823_168), ("large", 774_030_080), ("XL", 1_557_611_200)],
+)
+def test_gpt2_sizes_have_the_published_number_of_parameters(
+    solved: dict[str, Any], size: str, count: int
+) -> None:
+    sizes = solved["GPT2_SIZES"][size]
+    with torch.device("meta"):  # no memory for the numbers
+        model = solved["GPT"](sizes)
+    assert sum(parameter.numel() for parameter in model.parameters()) == count
+    assert solved["count_parameters"](sizes) == count
+
+
+def test_first_weights_are_small_and_the_first_guess_has_no_preference(solved: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = solved["GPT"](solved["Config"](500, 32, 4, 4, 64))
+    spread = {
+        name: float(weight.detach().std()) for name, weight in model.named_parameters() if weight.ndim == 2
+    }
+    for name, value in spread.items():
+        writes = "output" in name or "down" in name
+        wanted = 0.02 * math.sqrt(768 / 64) / (math.sqrt(8) if writes else 1)
+        assert abs(value / wanted - 1) < 0.1, name
+    loss = model(torch.randint(500, (8, 32)), torch.randint(500, (8, 32)))[1]
+    assert abs(float(loss.detach()) - math.log(500)) < 0.4
+
+
+# Positions, beside other people's
+
+
+def test_rotary_positions_are_those_of_gpt_j(solved: dict[str, Any]) -> None:
+    from transformers.models.gptj.modeling_gptj import apply_rotary_pos_emb, create_sinusoidal_positions
+
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 20, 16)  # (B, heads, T, d); GPT-J has (B, T, heads, d)
+    sin, cos = create_sinusoidal_positions(50, 16)[7:27].chunk(2, dim=-1)
+    want = apply_rotary_pos_emb(x.transpose(1, 2), sin[None], cos[None]).transpose(1, 2)
+    torch.testing.assert_close(solved["apply_rotary"](x, first=7), want, atol=1e-5, rtol=1e-5)
+
+
+def test_score_of_ones_is_the_dot_product_of_sinusoidal_vectors(solved: dict[str, Any]) -> None:
+    ones = solved["apply_rotary"](torch.ones(30, 64))
+    table = solved["sinusoidal_positions"](30, 64)
+    torch.testing.assert_close(ones @ ones.T / 2, table @ table.T, atol=1e-3, rtol=1e-4)
+
+
+def attention_with(solved: dict[str, Any], **settings: Any) -> Any:
+    torch.manual_seed(1)
+    return solved["MultiHeadAttention"](16, 2, **settings)
+
+
+def test_rotary_attention_depends_on_distance_only_and_tells_the_order(solved: dict[str, Any]) -> None:
+    x = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(0))
+    order = torch.tensor([3, 1, 4, 0, 2, 5])
+    plain = attention_with(solved)
+    here = attention_with(solved, rotate=solved["apply_rotary"])
+    elsewhere = attention_with(solved, rotate=lambda part: solved["apply_rotary"](part, first=100))
+    torch.testing.assert_close(here(x), elsewhere(x), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(plain(x[:, order]), plain(x)[:, order], atol=1e-6, rtol=1e-5)
+    assert not torch.allclose(here(x[:, order]), here(x)[:, order], atol=1e-3)
+
+
+def test_numbers_of_the_prose() -> None:
+    x = torch.linspace(-10, 10, 200_001, dtype=torch.float64)
+    assert (F.gelu(x) - F.gelu(x, approximate="tanh")).abs().max() < 0.0005
+    lowest = x[F.gelu(x, approximate="tanh").argmin()]
+    assert abs(float(lowest) + 0.75) < 0.01
+    widths = {"small": (768, 12), "medium": (1024, 24), "large": (1280, 36), "XL": (1600, 48)}
+    shares = {}
+    for size, (C, n) in widths.items():
+        parts: dict[str, int] = {
+            "thought": 8 * C * C * n,
+            "attention": 4 * C * C * n,
+            "embeddings": (50257 + 1024) * C,
+        }
+        shares[size] = {part: count / sum(parts.values()) for part, count in parts.items()}
+    assert 0.3 < shares["small"]["embeddings"] < 0.35
+    assert 0.045 < shares["XL"]["embeddings"] < 0.055
+    thought = [share["thought"] for share in shares.values()]
+    assert thought == sorted(thought)
+    assert 6 < 4 * 1_557_611_200 / 1e9 < 6.5, "6 GB to be counted"
+
+
+# What the experiments show: the prose of the notebook stands on these
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    """The names after the whole solved notebook has run, experiments included."""
+    names: dict[str, Any] = {}
+    for cell in SOURCE.cells:
+        if not cell.markdown and cell.role != "test":
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(cell.source, names)
+    return names
+
+
+@pytest.mark.slow
+def test_proof_and_shuffled_words(shown: dict[str, Any]) -> None:
+    assert shown["proof_difference"] < 1e-4
+    assert shown["difference"] < 1e-5
+    assert shown["change_when_reversed"](shown["ablated"]["positions"], 1) < 1e-5
+    assert shown["change_when_reversed"](shown["ablated"]["positions"], 6) > 0.1
+    assert shown["change_when_reversed"](shown["ablated"]["nothing"], 1) > 0.1
+
+
+@pytest.mark.slow
+def test_post_norm_keeps_the_last_gradient_large(shown: dict[str, Any]) -> None:
+    pre, post = shown["gradients"]["pre-norm (yours)"], shown["gradients"]["post-norm"]
+    assert pre == sorted(pre, reverse=True)
+    assert pre[-1] < 0.5 * pre[0]
+    assert min(post) > 0.7 * post[0]
+
+
+@pytest.mark.slow
+def test_gpt_is_the_lowest_rung(shown: dict[str, Any]) -> None:
+    floor = shown["village"].source.bits_per_character_floor(shown["village"].test)
+    assert floor < shown["gpt_bits"]
+    before = {rung.model: rung.bits for rung in ladder.before("06")}
+    assert before
+    assert all(shown["gpt_bits"] < bits for bits in before.values()), before
+
+
+@pytest.mark.slow
+def test_ablations_tell_the_parts_apart(shown: dict[str, Any]) -> None:
+    end = {name: history.train[-1] for name, history in shown["lessons"].items()}
+    assert end["the whole model"] < 0.2
+    assert end["no feed-forward"] < 0.2
+    assert 0.5 < end["no norm"] < 4, "later, and not over"
+    assert 0.5 < end["no stream"] < 4
+    assert 3 < end["no positions"] < 4.5, "better than chance"
+    assert abs(end["no attention"] - math.log2(26)) < 0.05
+
+
+@pytest.mark.slow
+def test_guesses_improve_with_every_block(shown: dict[str, Any]) -> None:
+    assert shown["early"] == sorted(shown["early"], reverse=True)
+
+
+@pytest.mark.slow
+def test_probe_finds_number_where_its_control_does_not(shown: dict[str, Any]) -> None:
+    number, control = shown["probed"]["number"], shown["probed"]["control task"]
+    assert abs(number[0] - 0.5) < 0.15, "the word itself does not say it"
+    assert number[-1] > 0.9
+    assert number[-1] - control[-1] > 0.15
+
+
+@pytest.mark.slow
+def test_blocks_see_what_they_may(shown: dict[str, Any]) -> None:
+    def seen(*arguments: Any, **settings: Any) -> Tensor:
+        return torch.tensor(shown["influence"](*arguments, **settings)) > 1e-4
+
+    lower = torch.ones(5, 5).tril().bool()
+    assert torch.equal(seen(shown["causal_block"], shown["five"]), lower)
+    assert seen(shown["encoder_block"], shown["five"]).all()
+    assert torch.equal(seen(shown["decoder_block"], shown["five"], shown["source_five"]), lower)
+    assert seen(shown["decoder_block"], shown["five"], shown["source_five"], of=1).all()
+
+
+@pytest.mark.slow
+def test_encoder_decoder_reverses(shown: dict[str, Any]) -> None:
+    assert shown["right"].all(1).float().mean() > 0.9
