@@ -41,7 +41,7 @@ def notebook_names() -> tuple[dict[str, Any], float]:
             exec(cell.source, names)
         elif cell.role == "experiment" and any(text in cell.source for text in NEEDED):
             tree = ast.parse(cell.source)
-            training = tree.body.pop() if "def train_skipgram" in cell.source else None
+            training = tree.body.pop() if "def trained" in cell.source else None
             exec(compile(tree, str(SOURCE), "exec"), names)
             if training is not None:
                 began = time.process_time()
