@@ -34,6 +34,7 @@
 # %% setup
 import math
 import time
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -288,16 +289,18 @@ def share_exact(model, length, n=500):
     return ((best == target) | (target == -100)).all(1).float().mean().item()
 
 
-def train_reverser(attend, label):
+@cache
+def trained_reverser(attention):
+    """Return the network with an attention function (or None), trained; once, unless you change your function."""
     torch.manual_seed(0)
-    model = Reverser(attend=attend)
+    model = Reverser(attend=attention and Attend(attention))
+    label = "with attention" if attention else "without attention"
     train(model, strings, steps=STEPS, batch_size=128, learning_rate=1e-2, seed=0, label=label)
     return model.cpu().eval()
 
 
 reversal_lengths = list(range(1, 21))
-without = train_reverser(None, "without attention")
-exact = {"without attention": [share_exact(without, length) for length in reversal_lengths]}
+exact = {"without attention": [share_exact(trained_reverser(None), length) for length in reversal_lengths]}
 
 # %% experiment
 plots.lines(
@@ -762,17 +765,20 @@ for B, T_x, T_m, C, C_m, d, d_v in [(1, 1, 1, 1, 1, 1, 1), (2, 3, 5, 4, 4, 4, 4)
 
 # %% experiment
 class Attend(nn.Module):
-    def __init__(self, width=64):
+    def __init__(self, attention, width=64):
         super().__init__()
+        self.attention = attention
         self.w_query, self.w_key, self.w_value = (nn.Parameter(torch.randn(width, width) / math.sqrt(width)) for _ in range(3))
 
     def forward(self, decoded, encoded, lengths):
         mask = padding_mask(lengths, encoded.shape[1])
-        return cross_attention(decoded, encoded, self.w_query, self.w_key, self.w_value, mask)
+        return self.attention(decoded, encoded, self.w_query, self.w_key, self.w_value, mask)
 
 
-looking = train_reverser(Attend(), "with attention")
-exact = {"with attention": [share_exact(looking, length) for length in reversal_lengths], "without attention": exact["without attention"]}
+exact = {
+    "with attention": [share_exact(trained_reverser(cross_attention), length) for length in reversal_lengths],
+    "without attention": exact["without attention"],
+}
 
 # %% experiment
 plots.lines(
@@ -790,6 +796,7 @@ plots.lines(
 
 # %% experiment
 def draw_reversal(string):
+    looking = trained_reverser(cross_attention)
     source = torch.full((1, LONGEST + 1), BLANK)
     source[0, : len(string)] = torch.tensor([ord(letter) - ord("a") for letter in string])
     target = torch.cat([source[:, : len(string)].flip(1), torch.tensor([[BLANK]])], dim=1)
@@ -902,7 +909,7 @@ check.equal(causal_mask(4)[3, :3][order], causal_mask(4)[3, :3], name="the last 
 #
 # <details><summary>Hint 1: what goes into __init__?</summary>
 #
-# `super().__init__()` first. Then `self.query = nn.Linear(width, head_width, bias=False)`, and the same for `key` and `value`.
+# An `nn.Linear` from `width` to `head_width`, without bias, in `self.query`; another one in `self.key`, and a third in `self.value`.
 # </details>
 #
 # <details><summary>Hint 2: what goes into forward?</summary>
@@ -927,19 +934,20 @@ class SelfAttention(nn.Module):
     tensor([0.5000, 0.5000, 0.0000, 0.0000, 0.0000])
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, width: int, head_width: int):
         super().__init__()
+        ### BEGIN SOLUTION
         self.query = nn.Linear(width, head_width, bias=False)
         self.key = nn.Linear(width, head_width, bias=False)
         self.value = nn.Linear(width, head_width, bias=False)
+        ### END SOLUTION
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        ### BEGIN SOLUTION
         output, weights = scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), mask)
         self.weights = weights.detach()
         return output
-
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 # %% test="SelfAttention" points=4
@@ -952,7 +960,7 @@ check.equal(
         (lambda shapes: "query.bias" in shapes, "the linear maps have a bias; pass bias=False."),
         (lambda shapes: len(shapes) == 1, "there is one matrix only; query, key and value have each their own."),
         (lambda shapes: not shapes, "there are no parameters: assign nn.Linear modules to self.query, self.key and self.value."),
-        (lambda shapes: (3, 3) in shapes.values(), "the maps go from width to head_width: nn.Linear(width, head_width, bias=False)."),
+        (lambda shapes: (3, 3) in shapes.values(), "each of the maps goes from width numbers to head_width numbers."),
     ],
 )
 attention.load_state_dict(
@@ -1100,7 +1108,7 @@ for sentence in ["the dog bites the man yesterday", "the man bites the dog yeste
 #
 # <details><summary>Hint 1: what goes into __init__?</summary>
 #
-# The number of heads, and four `nn.Linear(width, width, bias=False)`: `query`, `key`, `value`, `output`.
+# The number of heads, for later, and four maps from `width` to `width` without bias: `query`, `key`, `value`, `output`.
 # </details>
 #
 # <details><summary>Hint 2: how do I split into heads?</summary>
@@ -1141,25 +1149,27 @@ class MultiHeadAttention(nn.Module):
             [0.3333, 0.3333, 0.3333]])
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, width: int, heads: int):
         super().__init__()
+        ### BEGIN SOLUTION
         self.heads = heads
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
+        ### END SOLUTION
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        ### BEGIN SOLUTION
         B, T, C = x.shape
         q, k, v = (project(x).view(B, T, self.heads, -1).transpose(1, 2) for project in (self.query, self.key, self.value))
         if mask is not None:
             mask = mask.unsqueeze(-3)
         found, weights = scaled_dot_product_attention(q, k, v, mask)  # (B, H, T, d), (B, H, T, T)
         self.weights = weights.detach()
-        return self.output(found.transpose(1, 2).flatten(2))
-
-    ### END SOLUTION
+        side_by_side = found.transpose(1, 2).flatten(2)  # (B, T, C)
+        return self.output(side_by_side)
+        ### END SOLUTION
 
 
 # %% test="MultiHeadAttention" points=6
@@ -1171,7 +1181,7 @@ check.equal(
     causes=[
         (lambda shapes: "query.bias" in shapes, "the linear maps have a bias; pass bias=False."),
         (lambda shapes: "query.weight" in shapes and "output.weight" not in shapes, "the last map is missing: self.output mixes what the heads found."),
-        (lambda shapes: shapes.get("query.weight") == (2, 4), "one map makes the queries of all heads: nn.Linear(width, width)."),
+        (lambda shapes: shapes.get("query.weight") == (2, 4), "one map makes the queries of all heads: from width to width."),
         (lambda shapes: not shapes, "there are no parameters: assign nn.Linear modules to self.query, self.key, self.value and self.output."),
     ],
 )
@@ -1305,11 +1315,11 @@ for B, T, C, H in [(1, 1, 2, 1), (2, 4, 6, 1), (2, 5, 6, 3), (3, 4, 8, 4), (2, 3
 
 # %% experiment
 class AttentionLM(nn.Module):
-    def __init__(self, vocabulary_size, width=64, heads=4, layers=2, longest=64):
+    def __init__(self, vocabulary_size, attention, width=64, heads=4, layers=2, longest=64):
         super().__init__()
         self.words = nn.Embedding(vocabulary_size, width)
         self.places = nn.Embedding(longest, width)
-        self.layers = nn.ModuleList(MultiHeadAttention(width, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(attention(width, heads) for _ in range(layers))
         self.logits = nn.Linear(width, vocabulary_size)
         nn.init.normal_(self.words.weight, std=0.1)
         nn.init.normal_(self.places.weight, std=0.1)
@@ -1328,16 +1338,19 @@ class AttentionLM(nn.Module):
 village = corpus("village")
 tokenizer = WordTokenizer(village.source.vocabulary)
 train_set, valid_set, test_set = (sentence_batches(part, tokenizer) for part in (village.train, village.valid, village.test))
-torch.manual_seed(0)
-model = AttentionLM(len(tokenizer))
-history = train(
-    model, train_set, valid=valid_set, steps=800, batch_size=64, learning_rate=1.2e-2, weight_decay=0.05, label="attention alone"
-)
-model = model.cpu().eval()
-nats = score(model, test_set)
+
+
+@cache
+def language_model(attention):
+    torch.manual_seed(0)
+    model = AttentionLM(len(tokenizer), attention)
+    train(model, train_set, valid=valid_set, steps=800, batch_size=64, learning_rate=1.2e-2, weight_decay=0.05, label="attention alone")
+    return model.cpu().eval()
+
+
+nats = score(language_model(MultiHeadAttention), test_set)
 ladder.record("Attention alone", nats=nats, characters=test_set.characters, notebook="05")
-print(f"{nats / math.log(2) / test_set.characters:.3f} bits per character on the test sentences, "
-      f"after {history.processor_seconds:.0f} seconds of processor time")
+print(f"{nats / math.log(2) / test_set.characters:.3f} bits per character on the test sentences")
 
 # %% [markdown]
 # Kneser-Ney smoothing, the best table of counts, stood at 0.919 (notebook 01). And what stopped it was the window. In the village a verb agrees with its noun over a distance: *the jars behind the brick **were** cold*.
@@ -1350,7 +1363,7 @@ counts = KneserNey(village.train, 4, tokenizer.vocabulary)
 
 def attention_scores(prefix):
     with torch.no_grad():
-        return model(torch.tensor([[tokenizer.end_id, *(ids[word] for word in prefix)]]))[0][0, -1]
+        return language_model(MultiHeadAttention)(torch.tensor([[tokenizer.end_id, *(ids[word] for word in prefix)]]))[0][0, -1]
 
 
 def right_choices(scores_after, distance):
@@ -1389,7 +1402,7 @@ def pick(distance, number):
 
 
 def draw_sentence(sentence, layer):
-    tokens = sentence.split()
+    model, tokens = language_model(MultiHeadAttention), sentence.split()
     with torch.no_grad():
         model(torch.tensor([[tokenizer.end_id, *(ids[word] for word in tokens)]]))
     weights = model.layers[layer - 1].weights[0]
@@ -1520,8 +1533,6 @@ torch.set_num_threads(threads)
 fitted = {name: exponent(cost_lengths, times) for name, times in milliseconds.items()}
 for name, p in fitted.items():
     print(f"{name:6} time grows like T to the power of {p:.2f}")
-
-# %% experiment
 plots.lines(
     cost_lengths,
     milliseconds,

@@ -204,7 +204,7 @@ def test_reversal_needs_attention(shown: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_the_reversal_map_runs_from_right_to_left(shown: dict[str, Any]) -> None:
     shown["draw_reversal"]("qwertyuiopasdfghjkl")
-    weights = shown["looking"].weights[0]
+    weights = shown["trained_reverser"](shown["cross_attention"]).weights[0]
     length = weights.shape[1]
     distances = (weights[:length].argmax(-1) - torch.arange(length - 1, -1, -1)).abs()
     assert (distances <= 1).float().mean() > 0.9
