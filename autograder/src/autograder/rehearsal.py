@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -22,6 +23,7 @@ from autograder.build import (
     write_text,
 )
 from autograder.errors import CourseError
+from autograder.names import bound_names
 from autograder.source import SourceCell
 from autograder.trial import Trial
 
@@ -155,10 +157,6 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
                 )
 
 
-def _is_setup(cell: SourceCell | str) -> bool:
-    return isinstance(cell, SourceCell) and cell.role == "setup"
-
-
 def _figure_without_alt(output: NotebookNode) -> bool:
     if "data" not in output:
         return False
@@ -170,19 +168,34 @@ def _figure_without_alt(output: NotebookNode) -> bool:
 
 
 def untouched_run(subject: Subject) -> Iterator[Fault]:
-    """The released notebook runs to its end, and only NotImplementedError stops a cell."""
+    """The released notebook runs to its end, and only NotImplementedError stops a cell.
+
+    An experiment may also miss a name that an earlier experiment would have made, had it not stopped so.
+    """
     notebook = deepcopy(subject.release)
     for cell in notebook.cells:
         cell.metadata.pop("tags", None)
     by_id = {cell.id: cell for cell in subject.source.cells}
+    missing: set[str] = set()
     for cell in execute(notebook).cells:
         for output in cell.get("outputs", []):
-            if output.output_type == "error" and output.ename != "NotImplementedError":
-                yield subject.fault(
-                    by_id.get(cell.id, cell.id),
-                    f"fails in the untouched notebook with {output.ename}: {output.evalue}.",
-                    "Without an answer it may only fail with NotImplementedError: let it call the exercise.",
-                )
+            if output.output_type != "error":
+                continue
+            authored = by_id.get(cell.id, cell.id)
+            lost = re.fullmatch(r"name '(\w+)' is not defined", output.evalue)
+            follows = lost is not None and lost[1] in missing
+            if output.ename == "NotImplementedError" or (follows and _is_experiment(authored)):
+                missing |= bound_names(cell.source)
+                continue
+            yield subject.fault(
+                authored,
+                f"fails in the untouched notebook with {output.ename}: {output.evalue}.",
+                "Without an answer it may only fail with NotImplementedError: let it call the exercise.",
+            )
+
+
+def _is_experiment(cell: SourceCell | str) -> bool:
+    return isinstance(cell, SourceCell) and cell.role == "experiment"
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:

@@ -673,7 +673,7 @@ def lstm_cell(*, title: str, alt: str | None = None) -> Figure:
     ):
         axes.text(x, 0.45, name, bbox=gate, color="white", fontweight="bold", **plain)
         axes.text(x, -0.12, role, color=GREY, fontsize=10, **plain)
-    for start, end in (
+    for foot, tip in (
         ((2.0, 0.75), (2.0, 2.76)),
         ((3.4, 0.75), (4.05, 1.85)),
         ((5.0, 0.75), (4.35, 1.85)),
@@ -682,7 +682,7 @@ def lstm_cell(*, title: str, alt: str | None = None) -> Figure:
         ((6.8, 2.98), (6.8, 1.54)),
         ((7.02, 1.3), (8.0, 1.3)),
     ):
-        axes.annotate("", end, start, arrowprops=line)
+        axes.annotate("", tip, foot, arrowprops=line)
     axes.text(6.95, 2.2, "tanh", color=GREY, fontsize=10, va="center")
     axes.text(8.15, 1.3, "new h", ha="left", fontweight="bold", va="center")
     axes.plot([1.5, 7.3], [-0.45, -0.45], color=GREY, linewidth=1.4)
