@@ -36,7 +36,7 @@ def _folder(name: str) -> Path:
     folder = _DATA / name
     if not (folder / "model.safetensors").is_file():
         raise FileNotFoundError(
-            f"The model {name} is not in this installation of nextword (looked in {folder}). Install nextword "
+            f"The model {name} is not in this installation of nextword (looked in {folder}). Install it "
             "again; in the course's repository, `python -m recipes.course_lm --help` says how to make it."
         )
     return folder
