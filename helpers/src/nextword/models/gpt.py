@@ -37,11 +37,11 @@ class GPTConfig:
     n_positions: int = 64
     # Depth costs more than width on short texts: each layer is a handful of small operations.
     n_layers: int = 2
-    # 32 dimensions a head: fewer make too coarse a comparison, more leave too few heads.
+    # 16 dimensions a head, enough to tell the village's words apart; large models have 64 to 128.
     n_heads: int = 4
-    # C: divisible by the heads; as wide as half a minute can fill.
-    embedding_dim: int = 128
-    # A text that is read a few times only needs none; a small one read often needs 0.1 to 0.3.
+    # C, a multiple of the heads. A wider model takes fewer steps within the half minute.
+    embedding_dim: int = 64
+    # Half a minute reads the village four times, which needs none: 0.1 learned less. Longer runs may need it.
     dropout: float = 0.0
     # "learned" is GPT-2's way, "rotary" that of most models since: no parameters, and distances, not places.
     positions: str = "learned"
@@ -84,7 +84,11 @@ class Cache:
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer whose output layer is its embedding."""
+    """A decoder-only transformer whose output layer is its embedding.
+
+    In a short run its embedding wants a higher learning rate than its layers: on the village,
+    train(..., learning_rate=4e-3, embedding_rate=6), or Muon for the layers.
+    """
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
