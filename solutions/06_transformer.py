@@ -196,6 +196,8 @@ def normalised(x, weight=None, bias=None, eps=1e-5):
     )
     try:
         return layer(x)
+    except NotImplementedError:
+        raise
     except (RuntimeError, IndexError) as error:
         return error
 
@@ -548,7 +550,7 @@ plots.heat_map(
 # $$\begin{pmatrix} y_{2i} \\ y_{2i+1} \end{pmatrix} = \begin{pmatrix} \cos \omega_i t & -\sin \omega_i t \\ \sin \omega_i t & \cos \omega_i t \end{pmatrix} \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}, \qquad \omega_i = 10000^{-2i/d}$$
 #
 # Keys are rotated in the same way. A dot product does not change when both vectors are turned together, so only the *difference* of the two angles counts: the score of a query at place $m$ and a key at place $n$ depends on $m - n$ alone.
-# Most models since 2022 do this.
+# Llama (Touvron et al. 2023) and most large models after it do this.
 #
 # **An example** with $d = 4$ at place 1, for $x = (1, 0, 0, 1)$: the first pair $(1, 0)$ turns by 1 radian and becomes $(\cos 1, \sin 1) = (0.5403, 0.8415)$; the second pair $(0, 1)$ turns by 0.01 and becomes $(-0.0100, 1.0000)$.
 
@@ -601,6 +603,8 @@ def rotated(x, first=0):
     """What apply_rotary returns; an error of shapes is returned, to be named below."""
     try:
         return apply_rotary(x, first)
+    except NotImplementedError:
+        raise
     except (RuntimeError, IndexError, ValueError) as error:
         return error
 
@@ -658,6 +662,9 @@ for shape, start in [((1, 2), 0), ((4, 6), 0), ((2, 3, 5, 8), 0), ((3, 1, 10), 2
         turns = torch.arange(start, start + T, dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(0, d, 2, dtype=torch.float64) / d)
         want = torch.view_as_real(torch.view_as_complex(x.double().unflatten(-1, (-1, 2))) * torch.polar(torch.ones_like(turns), turns)).flatten(-2)
         check.equal(apply_rotary(x, start), want.float(), name=f"shape {shape}, first {start}, scale {scale:g}", atol=1e-4 * scale, rtol=1e-3)
+far_place = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
+want = torch.tensor([[math.cos(100_000), math.sin(100_000), math.cos(1000), math.sin(1000)]])
+check.equal(apply_rotary(far_place, 100_000), want, name="the place 100,000", atol=1e-2)
 q, k = torch.randn(8), torch.randn(8)
 scores = apply_rotary(q.expand(12, 8)) @ apply_rotary(k.expand(12, 8)).T
 for distance in [0, 1, 5]:
@@ -716,7 +723,7 @@ plots.lines(
 #
 # $$x \leftarrow x + \text{Attention}(\text{norm}_1(x)), \qquad x \leftarrow x + \text{FF}(\text{norm}_2(x))$$
 #
-# The stream itself is never normalised on its way. This order is called **pre-norm**; GPT-2 and nearly all later models have it. The first transformer (Vaswani et al. 2017) was **post-norm**: it added first, then normalised the stream itself, $x \leftarrow \text{norm}(x + \text{part}(x))$.
+# The stream itself is never normalised on its way. This order is called **pre-norm**; GPT-2 and most later models have it. The first transformer (Vaswani et al. 2017) was **post-norm**: it added first, then normalised the stream itself, $x \leftarrow \text{norm}(x + \text{part}(x))$.
 
 # %% experiment
 plots.residual_stream(
@@ -740,7 +747,7 @@ plots.residual_stream(
 #
 # <details><summary>Hint 1: how do I make the mask?</summary>
 #
-# A boolean matrix (T, T), True on and below the diagonal: `torch.ones(T, T, dtype=torch.bool).tril()`. Row t says where place t may look.
+# A boolean matrix (T, T), True on and below the diagonal; `tril()` sets what lies above the diagonal of a matrix of True to False. Row t says where place t may look.
 # </details>
 #
 # <details><summary>Hint 2: which x does the feed-forward layer read?</summary>
@@ -953,7 +960,7 @@ plots.lines(
 # %% [markdown]
 # ## 6 GPT
 #
-# Stack the blocks, put embeddings in front and a guess at the end, and you have a GPT (Radford et al. 2018, 2019):
+# Stack the blocks, put embeddings in front and a guess at the end, and you have GPT-2 (Radford et al. 2019):
 #
 # 1. The stream begins as $x_t = \text{tokens}[w_t] + \text{positions}[t]$: the vector of the token, plus the learned vector of its place.
 # 2. All blocks, one after the other.
@@ -1440,6 +1447,8 @@ def loaded(config, weights):
     model = GPT(config)
     try:
         load_gpt2_weights(model, weights)
+    except NotImplementedError:
+        raise
     except (RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
         return error
     return dict(model.state_dict()) | {"number of parameters": sum(parameter.numel() for parameter in model.parameters())}
@@ -1553,7 +1562,7 @@ if gpt2 is not None:
         guess = yours.next_logits(prompt)[0]
         print(f"largest difference from transformers: {(guess - gpt2(prompt).logits[0, -1]).abs().max():.1e}")
     chances = {gpt2_tokenizer.decode([i]).strip(): p for i, p in zip(guess.topk(12).indices.tolist(), guess.softmax(0).topk(12).values.tolist())}
-    plots.show(plots.next_words(chances, title="What your GPT-2 says after 'because it was too'"))
+    plots.show(plots.next_words(chances, top=12, title="What your GPT-2 says after 'because it was too'"))
     del yours, gpt2
 
 # %% [markdown] question="gpt2" points=3 minutes=4
@@ -1660,10 +1669,10 @@ def without(part):
     return model
 
 
-def letters_to_reverse(n, seed):
-    """Batches of eight letters, the mark 26, and the letters backwards, which alone are asked for."""
+def letter_task(n, seed, backwards=True):
+    """Batches of eight letters, the mark 26, and the letters again, in reverse or not; only these are asked for."""
     letters = torch.randint(26, (n, 8), generator=torch.Generator().manual_seed(seed))
-    text = torch.cat([letters, torch.full((n, 1), 26), letters.flip(1)], dim=1)
+    text = torch.cat([letters, torch.full((n, 1), 26), letters.flip(1) if backwards else letters], dim=1)
     targets = text[:, 1:].masked_fill(torch.arange(16) < 8, -100)
     return Batches(text[:, :-1], targets, characters=8 * n)
 
@@ -1672,7 +1681,7 @@ ablated, lessons = {}, {}
 for part in ["nothing", "feed-forward", "norm", "positions", "stream", "attention"]:
     ablated[part] = without(part)
     lessons["the whole model" if part == "nothing" else f"no {part}"] = train(
-        ablated[part], letters_to_reverse(20_000, seed=0), steps=150, evaluate_every=10, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False
+        ablated[part], letter_task(20_000, seed=0), steps=150, evaluate_every=10, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False
     )
 plots.lines(
     lessons["the whole model"].steps,
@@ -1695,7 +1704,7 @@ plots.lines(
 @torch.no_grad()
 def change_when_reversed(model, n_blocks):
     """By how much the next logits change, at most, when all tokens but the last are read backwards."""
-    idx = letters_to_reverse(50, seed=1).inputs[:, :12]
+    idx = letter_task(50, seed=1).inputs[:, :12]
     backwards = torch.cat([idx[:, :-1].flip(1), idx[:, -1:]], dim=1)
     all_blocks, model.blocks = model.blocks, model.blocks[:n_blocks]
     change = (model.next_logits(idx) - model.next_logits(backwards)).abs().max().item()
@@ -1711,6 +1720,47 @@ assert change_when_reversed(ablated["positions"], 1) < 1e-5
 # %% [markdown]
 # One causal block without positions sees a bag of letters: the change is nothing but rounding. Six blocks do know something about the order, although nobody told them. In the first block each place averages over *what came before it*, so what it hands on to the second block already
 # depends on where it stands (Haviv et al. 2022).
+
+# %% [markdown]
+# ### Experiment: four ways to say where
+#
+# The same task, with smaller GPTs that differ only in how they are told the places; and a second task, to write the eight letters in the *same* order. Backwards, the letter to look at is first one step away, then three, then five. In the same order, it is always eight steps away.
+
+# %% experiment
+def placed(way):
+    torch.manual_seed(0)
+    model = GPT(Config(vocabulary_size=27, context=16, n_layers=2, n_heads=4, width=48))
+    if way != "learned":
+        table = nn.init.zeros_(model.positions.weight).requires_grad_(False)
+        if way == "sinusoidal":  # as large as the embeddings of the tokens
+            table += sinusoidal_positions(16, 48) * math.sqrt(2) * model.tokens.weight.detach().std()
+    for block in model.blocks:
+        if way == "rotary":
+            block.attention.rotate = apply_rotary
+        elif way == "ALiBi":
+            block.attention.bias = linear_biases
+    return model
+
+
+ways = ["learned", "sinusoidal", "rotary", "ALiBi", "none"]
+by_way = torch.zeros(5, 2)
+for row, way in enumerate(ways):
+    for column, backwards in enumerate([True, False]):
+        model = placed(way)
+        train(model, letter_task(20_000, seed=0, backwards=backwards), steps=150, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False)
+        by_way[row, column] = bits_per_character(model, letter_task(500, seed=1, backwards=backwards))
+plots.heat_map(
+    by_way,
+    ways,
+    ["backwards", "in the same order"],
+    title="Learned vectors know places, rotary positions know distances",
+    alt="Bits per letter after 150 steps, five ways by two tasks. Learned vectors: near 0 on both. Sinusoidal: below 1 on both. Rotary: low in the "
+    "same order, high backwards. ALiBi and none: high on both.",
+)
+
+# %% [markdown]
+# Where the distance is always the same, rotary positions do what they are made for; where it changes from letter to letter, a rule about distances is of little use. Vectors in the stream serve both tasks, on texts of a length seen in training. And ALiBi can only prefer what is near: it can't point at one place, eight steps away.
+# On real text, where distances count and lengths vary, the order of the rows may be another.
 
 # %% [markdown] question="ablation" points=3 minutes=4
 # **Question 3.** (a) The model without attention ends at 4.70 bits per letter. Where does this number come from, and why can't any training bring it lower? (b) A colleague concludes from the figure: "without norms, a transformer of six blocks can't learn to reverse letters". What does the figure show, and what
@@ -2045,6 +2095,8 @@ def decoded(weights, x, memory, mask=None, n_heads=2):
     block.load_state_dict(weights)
     try:
         return block(x, memory, mask)
+    except NotImplementedError:
+        raise
     except (RuntimeError, IndexError) as error:
         return error
 
@@ -2261,10 +2313,11 @@ print(f"{right.all(1).float().mean():.1%} of 1,000 new strings are reversed with
 # - J. L. Ba, J. R. Kiros, G. E. Hinton (2016), *Layer Normalization*, arXiv:1607.06450.
 # - D. Hendrycks, K. Gimpel (2016), *Gaussian Error Linear Units (GELUs)*, arXiv:1606.08415.
 # - O. Press, L. Wolf (2017), *Using the Output Embedding to Improve Language Models*, EACL. Weight tying.
-# - A. Radford et al. (2018), *Improving Language Understanding by Generative Pre-Training*; A. Radford et al. (2019), *Language Models Are Unsupervised Multitask Learners*. GPT and GPT-2.
+# - A. Radford et al. (2018), *Improving Language Understanding by Generative Pre-Training*; A. Radford et al. (2019), *Language Models Are Unsupervised Multitask Learners*. GPT, still post-norm, and GPT-2.
 # - J. Devlin, M.-W. Chang, K. Lee, K. Toutanova (2019), *BERT*, NAACL. The encoder.
 # - C. Raffel et al. (2020), *Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer*, JMLR 21. T5, an encoder-decoder, and a comparison of the three families.
 # - R. Xiong et al. (2020), *On Layer Normalization in the Transformer Architecture*, ICML. Pre-norm and post-norm.
+# - H. Touvron et al. (2023), *LLaMA: Open and Efficient Foundation Language Models*, arXiv:2302.13971.
 # - J. Su et al. (2021), *RoFormer: Enhanced Transformer with Rotary Position Embedding*, arXiv:2104.09864.
 # - N. Elhage et al. (2021), *A Mathematical Framework for Transformer Circuits*. The residual stream.
 # - O. Press, N. A. Smith, M. Lewis (2022), *Train Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation*, ICLR. ALiBi.

@@ -1572,7 +1572,7 @@ print("|".join(real_bpe.decode([i]) for i in real_valid[:60].tolist()))
 #
 # <details><summary>Hint 2: drawing</summary>
 #
-# `torch.multinomial(logits[0, -1].softmax(0), 1, generator=generator).item()` draws one token.
+# `torch.multinomial(probabilities, 1, generator=generator)` draws one token from the softmax of the last place's logits; `.item()` makes it an int.
 # </details>
 #
 # <details><summary>Hint 3: pseudocode</summary>

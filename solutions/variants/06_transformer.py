@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autograder.variants import right, wrong
+from autograder.variants import equivalent, right, wrong
 
 # --- LayerNorm -----------------------------------------------------------------------------------------
 
@@ -190,6 +190,9 @@ class BiasFirst(Scaled):
         mean = x.mean(dim=-1, keepdim=True)
         variance = ((x - mean) ** 2).mean(dim=-1, keepdim=True)
         return ((x - mean) / torch.sqrt(variance + self.eps) + self.bias) * self.weight
+
+
+equivalent("LayerNorm", mutant="line 2: x - mean -> mean - x", why="The difference is squared.")
 
 
 # --- FeedForward ---------------------------------------------------------------------------------------
@@ -429,6 +432,14 @@ def whole_numbers(T: int, width: int) -> Tensor:
     return table
 
 
+equivalent(
+    "sinusoidal_positions",
+    mutant="line 3: torch.zeros(T, width) -> torch.ones(T, width)",
+    why="Every column is filled afterwards.",
+)
+equivalent("sinusoidal_positions", mutant="line 4: 0::2 -> ::2", why="A slice begins at 0 when nothing is said.")
+
+
 # --- apply_rotary --------------------------------------------------------------------------------------
 
 
@@ -572,6 +583,19 @@ def restarts(x: Tensor, first: int = 0) -> Tensor:
 def all_at_first(x: Tensor, first: int = 0) -> Tensor:
     T, d = x.shape[-2:]
     return turned_with(x, torch.full((T, 1), float(first)) * 10000.0 ** (-torch.arange(0, d, 2) / d))
+
+
+equivalent("apply_rotary", mutant="line 5: 0::2 -> ::2", why="A slice begins at 0 when nothing is said.")
+equivalent(
+    "apply_rotary",
+    mutant="line 2: torch.arange(0, d, 2, device=x.device) -> torch.arange(0, d, 2)",
+    why="Tests run on the processor, where tensors are made anyway.",
+)
+equivalent(
+    "apply_rotary",
+    mutant="line 3: torch.arange(T, device=x.device) -> torch.arange(T)",
+    why="Tests run on the processor, where tensors are made anyway.",
+)
 
 
 # --- TransformerBlock ----------------------------------------------------------------------------------
@@ -751,6 +775,13 @@ class AttentionTwice(Pieces):
     def forward(self, x):
         found = self.attention(self.norm_1(x), mask=self.causal(x))
         return x + found + found + self.feed_forward(self.norm_2(x + found))
+
+
+equivalent(
+    "TransformerBlock",
+    mutant="line 2: torch.ones(T, T, dtype=torch.bool, device=x.device) -> torch.ones(T, T, dtype=torch.bool)",
+    why="Tests run on the processor, where tensors are made anyway.",
+)
 
 
 # --- GPT -----------------------------------------------------------------------------------------------
@@ -1055,6 +1086,15 @@ class HeadEverywhere(Assembled):
         return self.head(self.states(idx))[:, -1]
 
 
+equivalent(
+    "GPT",
+    mutant="line 3: nn.Linear(config.width, config.vocabulary_size, bias=False) -> "
+    "nn.Linear(config.vocabulary_size, config.width, bias=False)",
+    why="The next line puts the embedding's matrix in place of this weight, and a linear layer computes with its weight.",
+)
+equivalent("GPT", mutant="line 5: 1 -> -1", why="idx has two axes, so axis 1 is the last one.")
+
+
 # --- count_parameters ----------------------------------------------------------------------------------
 
 
@@ -1324,6 +1364,13 @@ def norms_swapped(model, weights: dict[str, Tensor]) -> None:
     model.load_state_dict(ours)
 
 
+equivalent(
+    "load_gpt2_weights",
+    mutant="line 4: weight.ndim == 2 and '.c_' in gpt2_name(name) -> '.c_' in gpt2_name(name)",
+    why="What is not a matrix is a vector, and that is its own transpose.",
+)
+
+
 # --- EncoderBlock --------------------------------------------------------------------------------------
 
 
@@ -1591,3 +1638,10 @@ class SharesNorm2(ThreeParts):
 class DoubledDecoder(ThreeParts):
     def forward(self, x, memory, memory_mask=None):
         return x + self.think(self.look_across(self.look_back(x), memory, memory_mask))
+
+
+equivalent(
+    "DecoderBlock",
+    mutant="line 2: torch.ones(T, T, dtype=torch.bool, device=x.device) -> torch.ones(T, T, dtype=torch.bool)",
+    why="Tests run on the processor, where tensors are made anyway.",
+)

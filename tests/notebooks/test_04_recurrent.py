@@ -200,8 +200,8 @@ def test_the_notebooks_own_comparisons_with_torch_hold(shown: dict[str, Any]) ->
 def test_a_pulse_lasts_fades_or_is_lost(shown: dict[str, Any]) -> None:
     echoes = shown["echoes"]
     assert echoes["U = 2.0"][-1] == pytest.approx(0.957, abs=0.001)
-    assert 0.1 < echoes["U = 1.0"][-1] < 0.3
-    assert echoes["U = 0.5"][-1] < 1e-5
+    assert 0.2 < echoes["U = 1.0"][-1] < 0.4
+    assert echoes["U = 0.5"][-1] < 1e-3
 
 
 @pytest.mark.slow
@@ -222,20 +222,21 @@ def test_gradients_vanish_explode_and_pass_through_open_gates(shown: dict[str, A
     assert last["Elman"] < 1e-12
     way_back = {name: norms[18] for name, norms in shown["before_and_after"].items()}
     assert way_back["LSTM, trained"] > 10 * way_back["LSTM, new"]
-    assert way_back["Elman, trained"] > 100 * way_back["Elman, new"]
+    assert way_back["LSTM, new"] > 10 * way_back["Elman, new"]
+    assert way_back["Elman, new"] < 1e-3
 
 
 @pytest.mark.slow
 def test_clipping_prevents_explosions(shown: dict[str, Any]) -> None:
-    start = shown["unclipped"][0]
-    assert max(shown["unclipped"]) > 2 * start
-    assert max(shown["clipped_losses"]) < 1.2 * start
-    assert mean(shown["clipped_losses"][-20:]) < mean(shown["unclipped"][-20:])
+    free, clipped = shown["unclipped"], shown["clipped_losses"]
+    assert max(free) > 3 * free[0]
+    assert max(clipped) < 2 * clipped[0]
+    assert mean(free[-20:]) > mean(clipped[-20:]) + 0.5
 
 
 @pytest.mark.slow
 def test_the_lstm_remembers_where_the_others_forget(shown: dict[str, Any]) -> None:
-    log, number = shown["agreement"]["log"], shown["agreement"]["number"]
+    log, number = shown["agreement"]("log"), shown["agreement"]("number")
     assert min(log["LSTM"] + number["LSTM"]) > 0.9
     over_all = {name: mean(log[name] + number[name]) for name in log}
     assert over_all["LSTM"] > over_all["Elman"] + 0.03

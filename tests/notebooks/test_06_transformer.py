@@ -225,6 +225,16 @@ def test_ablations_tell_the_parts_apart(shown: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+def test_ways_to_say_where_differ_as_told(shown: dict[str, Any]) -> None:
+    bits = dict(zip(shown["ways"], shown["by_way"].tolist(), strict=True))
+    assert max(bits["learned"]) < 0.2
+    assert max(bits["sinusoidal"]) < 1
+    backwards, same_order = bits["rotary"]
+    assert same_order < 1 < 2 < backwards
+    assert min(bits["ALiBi"] + bits["none"]) > 2
+
+
+@pytest.mark.slow
 def test_guesses_improve_with_every_block(shown: dict[str, Any]) -> None:
     assert shown["early"] == sorted(shown["early"], reverse=True)
 
