@@ -1033,7 +1033,7 @@ for B, T, C, d in [(1, 1, 1, 1), (2, 5, 8, 8), (3, 7, 4, 6), (2, 9, 16, 2)]:
     attention.load_state_dict(matrices)
     x = torch.randn(B, T, C)
     lengths = torch.randint(1, T + 1, (B,))
-    causal = torch.ones(T, T, dtype=torch.bool).tril()
+    causal = torch.arange(T)[None, :] <= torch.arange(T)[:, None]
     padding = torch.arange(T) < lengths[:, None, None]
     for kind, mask in [("no", None), ("causal", causal), ("padding", padding), ("causal and padding", causal & padding)]:
         full = torch.ones(B, T, T, dtype=torch.bool) if mask is None else mask.expand(B, T, T)
@@ -1278,7 +1278,7 @@ for B, T, C, H in [(1, 1, 2, 1), (2, 4, 6, 1), (2, 5, 6, 3), (3, 4, 8, 4), (2, 3
     attention.load_state_dict(matrices)
     x = torch.randn(B, T, C)
     lengths = torch.randint(1, T + 1, (B,))
-    causal = torch.ones(T, T, dtype=torch.bool).tril()
+    causal = torch.arange(T)[None, :] <= torch.arange(T)[:, None]
     padding = torch.arange(T) < lengths[:, None, None]
     for kind, mask in [("no", None), ("causal", causal), ("padding", padding), ("causal and padding", causal & padding)]:
         full = torch.ones(B, T, T, dtype=torch.bool) if mask is None else mask.expand(B, T, T)

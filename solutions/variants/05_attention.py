@@ -661,7 +661,7 @@ class OneMatrix(nn.Module):
 
 
 @wrong(
-    "SelfAttention", misconception="Maps from width to width.", hint="the maps go from width to head_width"
+    "SelfAttention", misconception="Maps from width to width.", hint="goes from width numbers to head_width"
 )
 class TooWide(OneHead):
     def __init__(self, width: int, head_width: int):
