@@ -1585,7 +1585,7 @@ if gpt2 is not None:
 torch.manual_seed(0)
 village_gpt = GPT(Config(vocabulary_size=len(tokenizer), context=32, n_layers=2, n_heads=4, width=64))
 history = train(
-    village_gpt, train_set, valid=valid_set, steps=900, seconds=preset().seconds, batch_size=64, learning_rate=4e-3, weight_decay=0.1, label="GPT"
+    village_gpt, train_set, valid=valid_set, steps=900, seconds=preset().seconds, batch_size=64, learning_rate=4e-3, embedding_rate=6, weight_decay=0.1, label="GPT"
 )
 village_gpt = village_gpt.cpu()
 plots.training({"GPT": history}, title="Most is learned in the first half of the training", floor=("floor", village.source.bits_per_character_floor(village.valid)), alt="Bits per character against seconds of training. Both lines fall steeply at first and then ever more slowly, towards the floor "

@@ -97,7 +97,7 @@ def as_markdown(rungs: Sequence[Rung], names: dict[str, str]) -> str:
     ]
     lowest = floor()
     for rung in rungs:
-        seconds = "counting" if rung.seconds is None else f"{rung.seconds:.0f}"
+        seconds = "not recorded" if rung.seconds is None else f"{rung.seconds:.0f}"
         command = f"`course ladder {names.get(rung.notebook, rung.notebook)}`"
         cells = (rung.model, f"{rung.bits:.3f}", f"{rung.bits - lowest:.3f}", rung.preset, seconds, command)
         lines.append(f"| {' | '.join(cells)} |")
@@ -138,7 +138,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 def run(
     course: Course, names: list[str] | None, progress: Callable[[str, int, int], None] | None = None
 ) -> list[Measured]:
-    """Measure all notebooks that record rungs, one after the other, and publish them.
+    """Measure all notebooks that record rungs, one after the other, and publish each when it is done.
 
     Raises CourseError when none of those named records one.
     """
@@ -150,5 +150,5 @@ def run(
         if progress:
             progress(name, done, len(chosen))
         measured.append(measure(course, name))
-    publish(course, measured)
+        publish(course, measured)
     return measured
