@@ -1352,7 +1352,7 @@ plots.lines(
 # best rates of those tried for this model.
 
 # %% experiment
-STEPS, WIDTH = 400, 96
+STEPS, WIDTH = 650, 96
 
 
 def my_schedule(fraction):
@@ -1397,7 +1397,7 @@ reached = next(step for step, bits in zip(histories["Muon"].steps, histories["Mu
 print(f"What AdamW reaches after {STEPS} steps, Muon has at step {reached}.")
 
 # %% [markdown]
-# Both runs had the same sentences and the same number of steps; the one that moves along all directions alike needs about two thirds of them. A step of Muon costs more: five rounds of three products for each matrix. How much more depends on the batch, since the work for the gradient grows with the tokens in a batch and Muon's
+# Both runs had the same sentences and the same number of steps; the one that moves along all directions alike gets there in fewer of them. A step of Muon costs more: five rounds of three products for each matrix. How much more depends on the batch, since the work for the gradient grows with the tokens in a batch and Muon's
 # does not. With a few hundred tokens, as here, it shows in the seconds; with the batches of hundreds of thousands of tokens that large models are trained on, it is below a percent (Jordan et al. 2024).
 #
 # A word of caution. Comparisons of optimisers are mostly comparisons of how well their learning rates were chosen, and it is always the older one that is chosen carelessly. In trial runs of this very model, one rate of 0.004 for all weights

@@ -217,7 +217,7 @@ executed_names: dict[str, Any] = {}
 @pytest.mark.slow
 def test_muon_beats_adamw_and_makes_the_top_rung(executed: str) -> None:
     histories = executed_names["histories"]
-    assert histories["Muon"].best < histories["AdamW"].best - 0.05
+    assert histories["Muon"].best < histories["AdamW"].best - 0.02
     from nextword import ladder
 
     mine = next(rung for rung in ladder.rungs() if rung.model == "GPT, Muon")
