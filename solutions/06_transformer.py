@@ -1677,11 +1677,11 @@ def letter_task(n, seed, backwards=True):
     return Batches(text[:, :-1], targets, characters=8 * n)
 
 
-ablated, lessons = {}, {}
-for part in ["nothing", "feed-forward", "norm", "positions", "stream", "attention"]:
-    ablated[part] = without(part)
+ablated = {part: without(part) for part in ["nothing", "feed-forward", "norm", "positions", "stream", "attention"]}
+lessons = {}
+for part, model in ablated.items():
     lessons["the whole model" if part == "nothing" else f"no {part}"] = train(
-        ablated[part], letter_task(20_000, seed=0), steps=120, evaluate_every=10, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False
+        model, letter_task(20_000, seed=0), steps=120, evaluate_every=10, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False
     )
 plots.lines(
     lessons["the whole model"].steps,
