@@ -8,6 +8,7 @@ import pytest
 
 from autograder import rehearsal, trial
 from autograder.build import Course, NotebookSettings, build, open_course, release_notebook
+from autograder.claims import claim_cells, claims_path
 from autograder.errors import CourseError
 from autograder.gate import STATIC, Subject, check
 from autograder.records import FAILED, PASSED, TestOutcome
@@ -255,6 +256,18 @@ def test_files_that_course_toml_does_not_name(course: Course) -> None:
     assert [s for s in found if s.startswith("solutions/08_new.py: the notebook is not in course.toml")]
 
 
+def test_claims_and_variants_of_no_notebook(course: Course) -> None:
+    for kind in ("claims", "variants"):
+        path = course.root / "solutions" / kind / "00_bites.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x = 1\n")
+    found = sentences(course)
+    assert [s.split(": ")[1] for s in found] == [
+        f"solutions/{kind}/00_bites.py belongs to no notebook. Rename or delete it."
+        for kind in ("variants", "claims")
+    ]
+
+
 def test_a_broken_source_is_one_fault_and_the_others_are_still_checked(course: Course) -> None:
     (course.root / "course.toml").write_text(COURSE + '[[assignment]]\nname = "01_more"\n')
     (course.root / "solutions" / "01_more.py").write_text("# %% sutep\nx = 1\n")
@@ -298,15 +311,10 @@ def test_a_solution_line_in_the_helpers(course: Course) -> None:
 NOTEBOOKS = NotebookSettings("somebody/bits", "main")
 
 
-def subject(text: str = SOURCE) -> Subject:
+def subject(text: str = SOURCE, root: Path = Path()) -> Subject:
     source = parse_source(text, "00_bits")
-    course = Course(Path(), Settings("Bits", "bits", "somebody/bits", "main"), NOTEBOOKS)
+    course = Course(root, Settings("Bits", "bits", "somebody/bits", "main"), NOTEBOOKS)
     return Subject(course, source, release_notebook(source, NOTEBOOKS), VariantFile(""))
-
-
-NOTEBOOKS = __import__("autograder.build", fromlist=["NotebookSettings"]).NotebookSettings(
-    "somebody/bits", "main"
-)
 
 
 class Fixed(trial.Trial):
@@ -375,6 +383,40 @@ def test_executed_solved_notebook() -> None:
     assert "test bits: the solved notebook fails with AssertionError" in found[0]
     assert "experiment: shows a figure without alt text" in found[1]
     assert "test byte_count: writes to stderr (careful)" in found[2]
+
+
+CLAIMS = """\
+def claim_numbers_are_few():
+    assert len(numbers) == 2
+
+def claim_the_second_is_large():
+    import math
+
+    largest = max(numbers)
+    assert largest > math.pi, f"{largest} is not large"
+"""
+
+
+@pytest.mark.slow
+def test_claims_that_do_not_hold_after_the_solved_notebook(tmp_path: Path) -> None:
+    path = claims_path(tmp_path, "00_bits")
+    path.parent.mkdir(parents=True)
+    path.write_text(CLAIMS)
+    (found,) = (str(fault) for fault in rehearsal.solved_run(subject(root=tmp_path)))
+    assert "00_bits.py, claim_the_second_is_large: does not hold: assert largest > math.pi" in found
+    assert "AssertionError: 2.0 is not large" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("def (:", "solutions/claims/00_bits.py, line 1: invalid syntax"), ("x = 1", "makes no claim")],
+)
+def test_a_claims_file_that_claims_nothing(tmp_path: Path, text: str, expected: str) -> None:
+    path = claims_path(tmp_path, "00_bits")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(CourseError, match=expected):
+        claim_cells(tmp_path, "00_bits")
 
 
 @pytest.mark.slow

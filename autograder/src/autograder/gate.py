@@ -146,6 +146,12 @@ def _orphans(course: Course) -> Iterator[Fault]:
     for path in sorted((course.root / "solutions").glob("*.py")):
         if path.stem not in known:
             yield Fault(path.stem, "", "the notebook is not in course.toml.", "Add an [[assignment]] there.")
+    for kind in ("variants", "claims"):
+        for path in sorted((course.root / "solutions" / kind).glob("[!_]*.py")):
+            if path.stem not in known:
+                yield Fault(
+                    path.stem, kind, f"solutions/{kind}/{path.name} belongs to no notebook.", "Rename or delete it."
+                )
 
 
 def in_step(subject: Subject) -> Iterator[Fault]:

@@ -22,6 +22,7 @@ from autograder.build import (
     venv_on_path,
     write_text,
 )
+from autograder.claims import claim_cells, failing_line
 from autograder.errors import CourseError
 from autograder.names import bound_names
 from autograder.source import SourceCell
@@ -127,8 +128,12 @@ def _write(path: Path, notebook: NotebookNode) -> None:
 
 
 def solved_run(subject: Subject) -> Iterator[Fault]:
-    """The solved notebook runs; graded cells write nothing to stderr; every figure has alt text."""
-    notebook = execute(solved_notebook(subject.source, subject.course.notebooks))
+    """The solved notebook runs and shows what it claims; graded cells keep off stderr; figures have alt text."""
+    notebook = solved_notebook(subject.source, subject.course.notebooks)
+    claims = claim_cells(subject.course.root, subject.source.name)
+    notebook.cells += claims.values()
+    claim_of = {cell.id: claim for claim, cell in claims.items()}
+    notebook = execute(notebook)
     graded = {cell.id for cell in subject.source.cells if cell.role in ("exercise", "test")}
     by_id = {cell.id: cell for cell in subject.source.cells}
     for cell in notebook.cells:
@@ -136,7 +141,13 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
             continue
         where = by_id.get(cell.id, cell.id)
         for output in cell.outputs:
-            if output.output_type == "error":
+            if output.output_type == "error" and cell.id in claim_of:
+                yield subject.fault(
+                    claim_of[cell.id] or "claims",
+                    f"does not hold: {failing_line(output.traceback)} ({output.ename}: {output.evalue}).",
+                    "Make the experiment show it more clearly, or the prose and the claim say what it shows.",
+                )
+            elif output.output_type == "error":
                 yield subject.fault(
                     where,
                     f"the solved notebook fails with {output.ename}: {output.evalue}.",
