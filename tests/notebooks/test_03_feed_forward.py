@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -190,81 +189,6 @@ def test_synonyms_never_share_a_trigram() -> None:
     for word, twin in twins.items():
         assert around[word], word
         assert not around[word] & around[twin], (word, twin)
-
-
-@pytest.fixture(scope="module")
-def shown() -> dict[str, Any]:
-    """The names after the whole solved notebook has run, experiments included."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if not cell.markdown and cell.role != "test":
-            exec(cell.source, names)
-    return names
-
-
-@pytest.mark.slow
-def test_network_beats_kneser_ney_on_unseen_trigrams(shown: dict[str, Any]) -> None:
-    surprise = shown["surprise_by_kind"]
-    assert surprise["new: network"] < 0.8 * surprise["new: Kneser-Ney"]
-    assert abs(surprise["seen: network"] / surprise["seen: Kneser-Ney"] - 1) < 0.08, "equal on what was seen"
-
-
-@pytest.mark.slow
-def test_network_understands_synonyms_that_never_share_a_trigram(shown: dict[str, Any]) -> None:
-    seen, twins = shown["seen_trigrams"], shown["twins"]
-    for sentence in shown["swapped"]:
-        with_twin = [t for t in shown["trigrams_of"](sentence) if set(t) & twins.keys()]
-        assert len(with_twin) == 3
-        assert not set(with_twin) & seen, "every trigram with the new word is unseen"
-    for name, (by_table, by_network) in shown["twin_bits"].items():
-        assert (by_network < by_table).mean() > 0.95, name
-        assert by_network.mean() < 0.6 * by_table.mean(), name
-    as_spoken, swapped = (
-        shown["in_bits"](shown["trained_network"](), shown[n]).sum() for n in ("as_spoken", "swapped")
-    )
-    by_table = [shown["in_bits_by_counting"](shown[n]).sum() for n in ("as_spoken", "swapped")]
-    assert swapped < 1.3 * as_spoken, "the network is hardly more surprised"
-    assert by_table[1] > 1.8 * by_table[0], "the table is lost"
-    predicted, read = (
-        shown["ranks_of_twins"](m) for m in (shown["trained_network"]().U.T, shown["trained_network"]().E)
-    )
-    assert predicted.count(1) >= 10, "the output vectors found the synonyms"
-    assert read.count(1) >= 8, "and so did the rows of E"
-
-
-@pytest.mark.slow
-def test_experiments_show_what_the_notebook_says(shown: dict[str, Any]) -> None:
-    sizes, networks, tables = shown["sizes"], shown["networks_by_size"], shown["counting_by_size"]
-    assert abs(networks[0] - tables[0]) < 0.02, "little to choose between bigram models"
-    assert all(network < table for network, table in zip(networks[1:], tables[1:], strict=True))
-    assert sizes[int(np.argmin(tables))] == 3
-    assert sizes[int(np.argmin(networks))] == 3
-    history = shown["long_run"](shown["FeedForwardLM"])[1]
-    passed = next(
-        step
-        for step, bits in zip(history.steps, history.valid, strict=True)
-        if bits < shown["by_counting"](3)
-    )
-    assert passed <= 900, "within a few hundred steps"
-    assert history.valid[-1] - history.train[-1] > 0.03, "a gap opens"
-    assert abs(shown["untrained_loss"] - math.log(shown["V"])) < 0.05
-    assert shown["story_losses"][0] == pytest.approx(math.log(8), abs=0.02)
-    assert shown["story_losses"][-1] < shown["best_story_loss"] + 0.05
-    sgd, adam = (np.mean(shown["first_hundred"][name][-20:]) for name in ("SGD", "Adam"))
-    assert adam < sgd
-    bits = shown["swapped_bits"]
-    words = [*shown["swapped_sentence"], "</s>"]
-    assert bits[words.index("sofa")] == max(bits)
-    assert all(bits[words.index(word)] > 8 for word in ("under", "window"))
-
-
-@pytest.mark.slow
-def test_feed_forward_stands_below_kneser_ney_on_the_ladder(shown: dict[str, Any]) -> None:
-    rung = next(rung for rung in shown["ladder"].rungs() if rung.model == "Feed-forward")
-    village = shown["village"]
-    kneser_ney = -shown["counting"].log_probabilities(village.test).sum() / math.log(2) / rung.characters
-    assert village.source.bits_per_character_floor(village.test) < rung.bits < kneser_ney - 0.1
-    assert rung.notebook == "03"
 
 
 def test_every_figure_is_named_once() -> None:

@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from autograder.source import read_source
-from nextword import ladder
 
 SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "06_transformer.py")
 
@@ -171,94 +169,3 @@ def test_numbers_of_the_prose() -> None:
     thought = [share["thought"] for share in shares.values()]
     assert thought == sorted(thought)
     assert 6 < 4 * 1_557_611_200 / 1e9 < 6.5, "6 GB to be counted"
-
-
-# What the experiments show: the prose of the notebook stands on these
-
-
-@pytest.fixture(scope="module")
-def shown() -> dict[str, Any]:
-    """The names after the whole solved notebook has run, experiments included."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if not cell.markdown and cell.role != "test":
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(cell.source, names)
-    return names
-
-
-@pytest.mark.slow
-def test_proof_and_shuffled_words(shown: dict[str, Any]) -> None:
-    assert shown["proof_difference"] < 1e-4
-    assert shown["difference"] < 1e-5
-    assert shown["change_when_reversed"](shown["ablated"]["positions"], 1) < 1e-5
-    assert shown["change_when_reversed"](shown["ablated"]["positions"], 6) > 0.1
-    assert shown["change_when_reversed"](shown["ablated"]["nothing"], 1) > 0.1
-
-
-@pytest.mark.slow
-def test_post_norm_keeps_the_last_gradient_large(shown: dict[str, Any]) -> None:
-    pre, post = shown["gradients"]["pre-norm (yours)"], shown["gradients"]["post-norm"]
-    assert pre == sorted(pre, reverse=True)
-    assert pre[-1] < 0.5 * pre[0]
-    assert min(post) > 0.7 * post[0]
-
-
-@pytest.mark.slow
-def test_gpt_is_the_lowest_rung(shown: dict[str, Any]) -> None:
-    floor = shown["village"].source.bits_per_character_floor(shown["village"].test)
-    assert floor < shown["gpt_bits"]
-    before = {rung.model: rung.bits for rung in ladder.before("06")}
-    assert before
-    assert all(shown["gpt_bits"] < bits for bits in before.values()), before
-
-
-@pytest.mark.slow
-def test_ablations_tell_the_parts_apart(shown: dict[str, Any]) -> None:
-    end = {name: history.train[-1] for name, history in shown["lessons"].items()}
-    assert end["the whole model"] < 0.2
-    assert end["no feed-forward"] < 0.2
-    assert 0.5 < end["no norm"] < 4, "later, and not over"
-    assert 0.5 < end["no stream"] < 4
-    assert 3 < end["no positions"] < 4.5, "better than chance"
-    assert abs(end["no attention"] - math.log2(26)) < 0.05
-
-
-@pytest.mark.slow
-def test_ways_to_say_where_differ_as_told(shown: dict[str, Any]) -> None:
-    bits = dict(zip(shown["ways"], shown["by_way"].tolist(), strict=True))
-    assert max(bits["learned"]) < 0.2
-    assert max(bits["sinusoidal"]) < 1
-    backwards, same_order = bits["rotary"]
-    assert same_order < 1 < 2 < backwards
-    assert min(bits["ALiBi"] + bits["none"]) > 2
-
-
-@pytest.mark.slow
-def test_guesses_improve_with_every_block(shown: dict[str, Any]) -> None:
-    assert shown["early"] == sorted(shown["early"], reverse=True)
-
-
-@pytest.mark.slow
-def test_probe_finds_number_where_its_control_does_not(shown: dict[str, Any]) -> None:
-    number, control = shown["probed"]["number"], shown["probed"]["control task"]
-    assert abs(number[0] - 0.5) < 0.15, "the word itself does not say it"
-    assert number[-1] > 0.9
-    assert number[-1] - control[-1] > 0.15
-
-
-@pytest.mark.slow
-def test_blocks_see_what_they_may(shown: dict[str, Any]) -> None:
-    def seen(*arguments: Any, **settings: Any) -> Tensor:
-        return torch.tensor(shown["influence"](*arguments, **settings)) > 1e-4
-
-    lower = torch.ones(5, 5).tril().bool()
-    assert torch.equal(seen(shown["causal_block"], shown["five"]), lower)
-    assert seen(shown["encoder_block"], shown["five"]).all()
-    assert torch.equal(seen(shown["decoder_block"], shown["five"], shown["source_five"]), lower)
-    assert seen(shown["decoder_block"], shown["five"], shown["source_five"], of=1).all()
-
-
-@pytest.mark.slow
-def test_encoder_decoder_reverses(shown: dict[str, Any]) -> None:
-    assert shown["right"].all(1).float().mean() > 0.9

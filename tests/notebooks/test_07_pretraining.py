@@ -6,7 +6,6 @@ import doctest
 import json
 import math
 import random
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -190,53 +189,3 @@ def test_next_sentences_are_half_of_the_pairs() -> None:
     documents = [[f"{d}.{i}" for i in range(5)] for d in range(400)]
     pairs = SOLVED["next_sentence_pairs"](documents, np.random.default_rng(1))
     assert abs(sum(label for *_, label in pairs) - 800) < 4 * math.sqrt(1600) / 2
-
-
-# What the executed notebook says
-
-
-@pytest.fixture(scope="session")
-def executed() -> str:
-    """All that the solved notebook prints; it trains for minutes, so only the slow tests ask for it."""
-    import contextlib
-    import io
-
-    printed = io.StringIO()
-    names: dict[str, Any] = {"__name__": "__main__"}
-    with contextlib.redirect_stdout(printed):
-        for cell in SOURCE.cells:
-            if not cell.markdown and cell.role in ("setup", "exercise", "experiment"):
-                exec(cell.source, names)
-    executed_names.update(names)
-    return printed.getvalue()
-
-
-executed_names: dict[str, Any] = {}
-
-
-@pytest.mark.slow
-def test_muon_beats_adamw_and_makes_the_top_rung(executed: str) -> None:
-    histories = executed_names["histories"]
-    assert histories["Muon"].best < histories["AdamW"].best - 0.02
-    from nextword import ladder
-
-    mine = next(rung for rung in ladder.rungs() if rung.model == "GPT, Muon")
-    earlier = [rung for rung in ladder.before("07") if rung.model != "GPT, Muon"]
-    assert all(mine.bits < rung.bits for rung in earlier)
-    assert 0.616 < mine.bits < 0.75
-
-
-@pytest.mark.slow
-def test_more_tokens_always_help_and_order_matters(executed: str) -> None:
-    above = executed_names["above"]
-    for width in executed_names["widths"]:
-        losses = [above[width, n] for n in executed_names["lengths"]]
-        assert losses == sorted(losses, reverse=True)
-    assert executed_names["ordered_bits"]["shuffled"] < executed_names["ordered_bits"]["sorted by topic"]
-    assert executed_names["bits_so_far"] == sorted(executed_names["bits_so_far"], reverse=True)
-
-
-@pytest.mark.slow
-def test_topics_alone_solve_the_next_sentence_task(executed: str) -> None:
-    found = re.search(r"clear topic; right: (\d+)%", executed)
-    assert found is not None and int(found[1]) >= 90

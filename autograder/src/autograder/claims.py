@@ -28,8 +28,9 @@ def claims_path(root: Path, name: str) -> Path:
 
 
 def claim_cells(root: Path, name: str) -> dict[str, NotebookNode]:
-    """Cells to run after the solved notebook: {"": the definitions, "claim_x": a call, ...}; {} without a file.
+    """Cells to run after the solved notebook: {"": the definitions, "claim_x": a call, ...}.
 
+    Empty where the notebook has no such file.
     Raises CourseError where the file can't be read as Python or holds no claim.
     """
     path = claims_path(root, name)
@@ -45,9 +46,8 @@ def claim_cells(root: Path, name: str) -> dict[str, NotebookNode]:
     if not names:
         raise CourseError(f"{shown} makes no claim.", f"Write functions called {_PREFIX}..., or delete it.")
     texts = {"": text} | {claim: f"{claim}()" for claim in names}
-    return {
-        claim: new_code_cell(text, id=f"claims-{number}") for number, (claim, text) in enumerate(texts.items())
-    }
+    numbered = enumerate(texts.items())
+    return {claim: new_code_cell(text, id=f"claims-{number}") for number, (claim, text) in numbered}
 
 
 def failing_line(traceback: list[str]) -> str:

@@ -149,9 +149,8 @@ def _orphans(course: Course) -> Iterator[Fault]:
     for kind in ("variants", "claims"):
         for path in sorted((course.root / "solutions" / kind).glob("[!_]*.py")):
             if path.stem not in known:
-                yield Fault(
-                    path.stem, kind, f"solutions/{kind}/{path.name} belongs to no notebook.", "Rename or delete it."
-                )
+                message = f"solutions/{kind}/{path.name} belongs to no notebook."
+                yield Fault(path.stem, kind, message, "Rename or delete it.")
 
 
 def in_step(subject: Subject) -> Iterator[Fault]:

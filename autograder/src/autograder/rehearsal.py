@@ -128,7 +128,7 @@ def _write(path: Path, notebook: NotebookNode) -> None:
 
 
 def solved_run(subject: Subject) -> Iterator[Fault]:
-    """The solved notebook runs and shows what it claims; graded cells keep off stderr; figures have alt text."""
+    """The solved notebook runs and shows what it claims; graded cells write no stderr; figures have alt."""
     notebook = solved_notebook(subject.source, subject.course.notebooks)
     claims = claim_cells(subject.course.root, subject.source.name)
     notebook.cells += claims.values()
