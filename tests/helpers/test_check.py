@@ -345,3 +345,15 @@ def test_after_shows_what_a_call_did_to_its_arguments_and_leaves_ours_alone() ->
     assert torch.allclose(state["state"]["weight"], weight - 0.5 * 3.0)
     assert done.arguments[1] is None and done.arguments[3] == [0, 1]
     assert torch.equal(model.weight, weight) and model.weight.grad is None and values == [0]
+
+
+def test_after_hands_on_the_gradients_that_parameters_hold() -> None:
+    model = torch.nn.Linear(2, 1, bias=False)
+    model.weight.grad = torch.tensor([[5.0, 7.0]])
+
+    def accumulate(model: torch.nn.Module) -> None:
+        model(torch.ones(1, 2)).sum().backward()
+
+    gradients = check.after(accumulate, model).arguments[0]["gradients"]
+    assert torch.equal(gradients["weight"], torch.tensor([[6.0, 8.0]]))
+    assert torch.equal(model.weight.grad, torch.tensor([[5.0, 7.0]])), "ours is left alone"

@@ -112,8 +112,21 @@ def after(function: Callable[..., Any], *arguments: Any, **settings: Any) -> Aft
     if remote is not None:
         result, states = remote(arguments, settings)
         return After(result, states)
-    copies = copy.deepcopy(arguments)
+    copies = _copies(arguments)
     return After(function(*copies, **settings), [state_of(argument) for argument in copies])
+
+
+def _copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Deep copies, with the gradients that parameters hold: copying a parameter alone drops its gradient."""
+    memo: dict[int, Any] = {}
+    copies = copy.deepcopy(arguments, memo)
+    torch = sys.modules.get("torch")
+    for argument in arguments:
+        if torch is not None and isinstance(argument, torch.nn.Module):
+            for parameter in argument.parameters():
+                if parameter.grad is not None:
+                    memo[id(parameter)].grad = parameter.grad.clone()
+    return copies
 
 
 def state_of(argument: Any) -> Any:
