@@ -1503,7 +1503,9 @@ plots.heat_map(
 # One more rung on the test text. The pale bars are from notebook 01.
 
 # %% experiment
-ladder.record("Feed-forward", nats=score(trained_network(), windows_of(village.test, 3)), characters=n_characters(village.test), notebook="03")
+final_network, history = long_run(FeedForwardLM)
+nats = score(final_network, windows_of(village.test, 3))
+ladder.record("Feed-forward", nats=nats, characters=n_characters(village.test), notebook="03", seconds=history.seconds[-1])
 ladder.chart()
 
 # %% [markdown] question="sharing" points=3 minutes=5

@@ -1903,9 +1903,10 @@ plots.lines(
 # The test sentences, used for the first time in this notebook.
 
 # %% experiment
-for name, (model, _) in village_models().items():
+for name, (model, history) in village_models().items():
     name = "Elman RNN" if name == "Elman" else name
-    ladder.record(name, nats=score(model, test_set), characters=test_set.characters, notebook="04")
+    nats = score(model, test_set)
+    ladder.record(name, nats=nats, characters=test_set.characters, notebook="04", seconds=history.seconds[-1])
     print(f"{name:10} {bits_per_character(model, test_set):.3f} bits per character")
 print(f"{'Floor':10} {village.source.bits_per_character_floor(village.test):.3f} bits per character")
 ladder.chart()

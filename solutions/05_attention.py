@@ -1344,12 +1344,15 @@ train_set, valid_set, test_set = (sentence_batches(part, tokenizer) for part in 
 def language_model(attention):
     torch.manual_seed(0)
     model = AttentionLM(len(tokenizer), attention)
-    train(model, train_set, valid=valid_set, steps=800, batch_size=64, learning_rate=1.2e-2, weight_decay=0.05, label="attention alone")
-    return model.cpu().eval()
+    history = train(
+        model, train_set, valid=valid_set, steps=800, batch_size=64, learning_rate=1.2e-2, weight_decay=0.05, label="attention alone"
+    )
+    return model.cpu().eval(), history
 
 
-nats = score(language_model(MultiHeadAttention), test_set)
-ladder.record("Attention alone", nats=nats, characters=test_set.characters, notebook="05")
+attention_alone, history = language_model(MultiHeadAttention)
+nats = score(attention_alone, test_set)
+ladder.record("Attention alone", nats=nats, characters=test_set.characters, notebook="05", seconds=history.seconds[-1])
 print(f"{nats / math.log(2) / test_set.characters:.3f} bits per character on the test sentences")
 
 # %% [markdown]
@@ -1363,7 +1366,7 @@ counts = KneserNey(village.train, 4, tokenizer.vocabulary)
 
 def attention_scores(prefix):
     with torch.no_grad():
-        return language_model(MultiHeadAttention)(torch.tensor([[tokenizer.end_id, *(ids[word] for word in prefix)]]))[0][0, -1]
+        return language_model(MultiHeadAttention)[0](torch.tensor([[tokenizer.end_id, *(ids[word] for word in prefix)]]))[0][0, -1]
 
 
 def right_choices(scores_after, distance):
@@ -1402,7 +1405,7 @@ def pick(distance, number):
 
 
 def draw_sentence(sentence, layer):
-    model, tokens = language_model(MultiHeadAttention), sentence.split()
+    model, tokens = language_model(MultiHeadAttention)[0], sentence.split()
     with torch.no_grad():
         model(torch.tensor([[tokenizer.end_id, *(ids[word] for word in tokens)]]))
     weights = model.layers[layer - 1].weights[0]

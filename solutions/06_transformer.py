@@ -1042,7 +1042,7 @@ class GPT(nn.Module):
 
         A new model has no preferences: its loss is near ln V.
         >>> idx = torch.arange(40)[None] % 9
-        >>> logits, loss = GPT(Config(vocabulary_size=9, context=40, n_layers=2, n_heads=2, width=4))(idx, idx.roll(1))
+        >>> logits, loss = GPT(Config(vocabulary_size=9, context=40, n_layers=2, n_heads=2, width=64))(idx, idx.roll(1))
         >>> abs(loss.item() - math.log(9)) < 0.5
         True
         """
@@ -1585,7 +1585,7 @@ if gpt2 is not None:
 torch.manual_seed(0)
 village_gpt = GPT(Config(vocabulary_size=len(tokenizer), context=32, n_layers=2, n_heads=4, width=64))
 history = train(
-    village_gpt, train_set, valid=valid_set, steps=900, seconds=preset().seconds, batch_size=64, learning_rate=4e-3, weight_decay=0.1, label="GPT"
+    village_gpt, train_set, valid=valid_set, steps=900, batch_size=64, learning_rate=4e-3, weight_decay=0.1, label="GPT"
 )
 village_gpt = village_gpt.cpu()
 plots.training({"GPT": history}, title="Most is learned in the first half of the training", floor=("floor", village.source.bits_per_character_floor(village.valid)), alt="Bits per character against seconds of training. Both lines fall steeply at first and then ever more slowly, towards the floor "
@@ -2286,7 +2286,7 @@ sources, reversed_ = reversal_task(60_000, seed=0)
 strings = Batches(sources, reversed_, characters=int((sources != BLANK).sum()))
 torch.manual_seed(0)
 reverser = Reverser()
-reversal_history = train(reverser, strings, steps=300, seconds=preset().seconds, batch_size=64, learning_rate=4e-3, device="cpu", dtype="float32", label="reversal")
+reversal_history = train(reverser, strings, steps=300, batch_size=64, learning_rate=4e-3, device="cpu", dtype="float32", label="reversal")
 unseen, answers = reversal_task(1000, seed=1)
 with torch.no_grad():
     right = (reverser(unseen, answers)[0].argmax(-1) == answers) | (answers < 0)
