@@ -162,6 +162,18 @@ def test_reading_in_pieces_gives_the_logits_of_reading_at_once(positions) -> Non
     assert torch.allclose(other, whole[[2, 0], 6:], atol=1e-5)
 
 
+def test_tokens_stand_where_the_caller_says() -> None:
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(vocab_size=7, n_positions=8)).eval()
+    idx = torch.tensor([[3, 1, 4, 1]])
+    _, cache = model.read(idx[:, :3])
+    torch.testing.assert_close(model.read(idx[:, 3:], cache, first=3)[0], model.read(idx[:, 3:], cache)[0])
+    elsewhere, _ = model.read(idx[:, 3:], cache, first=0)
+    assert not torch.allclose(elsewhere, model.read(idx[:, 3:], cache)[0], atol=1e-4)
+    with pytest.raises(ValueError, match="8 positions"):
+        model.read(idx, first=5)
+
+
 def test_generating_with_a_cache_is_generating_without() -> None:
     model = made("gpt")
     row, generator = [2], torch.Generator().manual_seed(3)

@@ -50,6 +50,10 @@ FIGURES = {
         arrows=[("cat", "cats")],
         **k,
     ),
+    "scatter": lambda **k: plots.scatter({"a": (1, 2), "b": (3, 1)}, x_label="x", y_label="y", **k),
+    "intervals": lambda **k: plots.intervals(
+        {"a": (0.5, 0.4, 0.6), "b": (0.7, 0.6, 0.8)}, x_label="x", line=("chance", 0.5), **k
+    ),
     "unrolled": lambda **k: plots.unrolled(["</s>", "the"], ["the", "</s>"], **k),
     "unrolled fed back": lambda **k: plots.unrolled(["</s>", "the"], ["the", "cat"], fed_back=True, **k),
     "lstm_cell": lambda **k: plots.lstm_cell(**k),
@@ -215,6 +219,8 @@ def test_words_on_a_map_keep_their_places_and_their_names_do_not_overlap() -> No
         (lambda: plots.training(HISTORIES, title="", against="days"), "not 'days'"),
         (lambda: plots.bars({}, title=""), "no bar"),
         (lambda: plots.surprise(["a"], [], title=""), "1 tokens and 0 surprises"),
+        (lambda: plots.reshaped({"a": 1}, {"b": 1}, title=""), "the same words"),
+        (lambda: plots.reliability({"a": []}, title=""), "at least one bin"),
         (lambda: plots.stacked_bars(["a"], {"x": []}, title="", y_label=""), "0 values for 1 bars"),
         (lambda: plots.unrolled(["a"], [], title=""), "1 inputs and 0 outputs"),
         (lambda: plots.zipf({}, title=""), "no words to rank"),
@@ -318,6 +324,39 @@ def test_menus_draw_the_figure_anew_and_a_page_keeps_it() -> None:
     figure = notebook.cells[0].outputs[0]
     assert figure.metadata["image/png"]["alt"] == "T. Bars of probability: b: 2."
     assert figure.data["text/plain"] == "T. Bars of probability: b: 2."
+
+
+def test_numbers_to_choose_from_make_a_slider_in_order() -> None:
+    cells = [
+        "from nextword import plots\n"
+        "plots.explore(lambda n: plots.bars({'a': n}, title='T'), n=[3, 1, 4, 2])",
+        "from ipywidgets.widgets.widget import _instances\n"
+        "[slider] = [w for w in _instances.values() if hasattr(w, 'options')]\n"
+        "print(type(slider).__name__, [label for label, _ in slider.options], slider.label)\n"
+        "slider.index = 3",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    assert notebook.cells[1].outputs[0]["text"] == "SelectionSlider ['1', '2', '3', '4'] 3\n"
+    assert notebook.cells[0].outputs[0].metadata["image/png"]["alt"] == "T. Bars of probability: a: 4."
+
+
+def test_words_that_a_filter_cuts_are_marked() -> None:
+    before = {"a": 0.5, "b": 0.25, "c": 0.125, "d": 0.125}
+    after = {"a": 2 / 3, "b": 1 / 3, "c": 0.0, "d": 0.0}
+    figure = plots.reshaped(before, after, title="T", top=3)
+    assert plots.alt_text(figure) == (
+        "T. Probabilities of next words before and after: a 0.50 to 0.67, b 0.25 to 0.33, c 0.12 to cut, "
+        "1 other words 0.12 to cut."
+    )
+
+
+def test_points_of_a_reliability_diagram_grow_with_their_counts() -> None:
+    bins = [(0.3, 0.2, 10), (0.9, 0.6, 40)]
+    figure = plots.reliability({"before": bins, "after": bins[:1]}, title="T")
+    assert "before: 0.30 sure and 0.20 right, 0.90 sure and 0.60 right" in plots.alt_text(figure)
+    small, large = figure.axes[0].collections[1].get_sizes()
+    assert small < large and len(figure.axes) == 2
 
 
 def test_residual_stream_says_what_is_read_and_added() -> None:

@@ -229,6 +229,80 @@ def next_words(
 
 
 @_styled
+def reshaped(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    *,
+    title: str,
+    top: int = 12,
+    alt: str | None = None,
+) -> Figure:
+    """Return the most likely next words before a change of their distribution, as outlines, and after it.
+
+    The words are those most likely before, the rest has one bar; words that are left with 0 are marked "cut".
+    Raises ValueError unless both have the same words.
+    """
+    if set(before) != set(after) or not before:
+        raise ValueError("Both distributions must be over the same words, at least one.")
+    ranked = sorted(before, key=lambda word: (-before[word], word))
+    shown = {word: (float(before[word]), float(after[word])) for word in ranked[:top]}
+    if len(ranked) > top:
+        rest = (sum(float(p[word]) for word in ranked[top:]) for p in (before, after))
+        shown[f"{len(ranked) - top:,} other words"] = (next(rest), next(rest))
+    figure, axes = _new(title, 0.9 + 0.34 * max(len(shown), 2))
+    texts = ["cut" if new == 0 else _fixed(new, 2) for _, new in shown.values()]
+    _horizontal(
+        axes, {word: new for word, (_, new) in shown.items()}, [""] * len(shown), [COLOURS[0]] * len(shown)
+    )
+    if len(ranked) > top:
+        axes.patches[-1].set(facecolor="white", edgecolor=GREY, hatch="////")
+    for place, ((old, new), text) in enumerate(zip(shown.values(), texts, strict=True)):
+        axes.plot(
+            [0, old, old, 0], [place - 0.34, place - 0.34, place + 0.34, place + 0.34], color=COLOURS[1]
+        )
+        ink = GREY if new == 0 else INK
+        axes.text(max(old, new), place, f"  {text}", va="center", color=ink)
+    axes.set(xlim=(0, 1.14 * max(max(pair) for pair in shown.values())))
+    axes.set_xlabel("probability: outlined before, filled after")
+    told = ", ".join(
+        f"{word} {_fixed(old, 2)} to {text}"
+        for (word, (old, _)), text in zip(shown.items(), texts, strict=True)
+    )
+    return _finish(figure, alt or f"{title}. Probabilities of next words before and after: {told}.")
+
+
+@_styled
+def reliability(
+    panels: Mapping[str, Sequence[tuple[float, float, int]]],
+    *,
+    title: str,
+    alt: str | None = None,
+) -> Figure:
+    """Return reliability diagrams: how often a model was right, against how sure it was (Guo et al. 2017).
+
+    Each named panel has one (mean confidence, share right, count) per bin; the area of a point grows with its
+    count, and a line joins it to the diagonal, where a calibrated model has all its points. Raises ValueError
+    without a bin.
+    """
+    if not panels or not all(panels.values()):
+        raise ValueError("There is nothing to draw. Give each panel at least one bin.")
+    figure, grid = _new(title, 3.6, panels=len(panels))
+    told = []
+    for axes, (name, bins) in zip(np.atleast_1d(grid), panels.items(), strict=True):
+        sure, right, counts = (np.array(column, dtype=float) for column in zip(*bins, strict=True))
+        axes.plot([0, 1], [0, 1], color=INK, linestyle=(0, (1, 1.5)), linewidth=1.5)
+        axes.vlines(sure, sure, right, color=COLOURS[1], linewidth=2)
+        axes.scatter(sure, right, s=25 + 250 * counts / counts.max(), color=COLOURS[0], zorder=3)
+        axes.set(xlim=(-0.04, 1.06), ylim=(-0.04, 1.06), aspect="equal", xlabel="confidence")
+        axes.set_title(name, fontsize=11)
+        axes.grid(color=FAINT, linewidth=0.8)
+        some = ", ".join(f"{_fixed(s, 2)} sure and {_fixed(r, 2)} right" for s, r, _ in bins)
+        told.append((f"{name}: " if name else "") + some)
+    np.atleast_1d(grid)[0].set_ylabel("share right")
+    return _finish(figure, alt or f"{title}. Share right against confidence. {'; '.join(told)}.")
+
+
+@_styled
 def surprise(
     tokens: Sequence[str],
     bits: Sequence[float],
@@ -608,6 +682,75 @@ def word_map(
 
 
 @_styled
+def scatter(
+    places: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    alt: str | None = None,
+) -> Figure:
+    """Return named points (x, y), to see whether two measures go together.
+
+    Raises ValueError without points.
+    """
+    if not places:
+        raise ValueError("There are no points to draw. Pass a dictionary: name -> (x, y).")
+    figure, axes = _new(title, 4.3)
+    if log_x:
+        _make_logarithmic(axes, "x", [place[0] for place in places.values()])
+    across, up = ([float(place[axis]) for place in places.values()] for axis in (0, 1))
+    axes.scatter(across, up, color=COLOURS[0], s=40, zorder=3)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.margins(x=0.1, y=0.12)
+    _name_points(figure, axes, places)
+    told = "; ".join(
+        f"{name}: {_number(float(place[0]))} and {_number(float(place[1]))}" for name, place in places.items()
+    )
+    return _finish(figure, alt or f"{title}. Points of {y_label} against {x_label}. {told}.")
+
+
+@_styled
+def intervals(
+    values: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    x_label: str,
+    line: tuple[str, float] | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """Return measured values with their intervals, one (value, low, high) per row, top to bottom.
+
+    `line` is the name and place of a dotted line to compare with. Raises ValueError without values, or where
+    a low end lies above its high end.
+    """
+    if not values or any(low > high for _, low, high in values.values()):
+        raise ValueError("Pass name -> (value, low, high), at least one, with low not above high.")
+    figure, axes = _new(title, 0.95 + 0.36 * max(len(values), 2))
+    for row, (value, low, high) in enumerate(values.values()):
+        axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=2.2, solid_capstyle="butt")
+        axes.plot([value], [row], "o", color=COLOURS[0], markersize=7)
+        axes.annotate(_fixed(value, 2), (high, row), (7, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(values)), list(values))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(values) - 0.4, -1.0 if line else -0.6)
+    axes.set_xlabel(x_label)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    axes.margins(x=0.1)
+    if line is not None:
+        axes.axvline(line[1], color=INK, linestyle=(0, (1, 1.5)), linewidth=1.5)
+        axes.annotate(line[0], (line[1], -0.95), (6, 0), textcoords="offset points", va="top", color=GREY)
+    told = "; ".join(
+        f"{name}: {_fixed(value, 2)} ({_fixed(low, 2)} to {_fixed(high, 2)})"
+        for name, (value, low, high) in values.items()
+    )
+    beside = f" A line for {line[0]} at {_fixed(line[1], 2)}." if line else ""
+    return _finish(figure, alt or f"{title}. Intervals of {x_label}: {told}.{beside}")
+
+
+@_styled
 def unrolled(
     inputs: Sequence[str],
     outputs: Sequence[str],
@@ -762,8 +905,8 @@ def show(figure: Figure, alt: str | None = None) -> None:
 def explore(draw: Callable[..., Figure], **choices: Sequence[Any]) -> None:
     """Display draw(...) for the first of all choices and, where a kernel runs, menus to choose others.
 
-    The menus, one for each of `choices`, draw the figure anew in its place. A page made from the notebook
-    keeps the figure shown last.
+    The menus, one for each of `choices`, draw the figure anew in its place; four or more numbers make a
+    slider, in order of size. A page made from the notebook keeps the figure shown last.
     Raises ValueError for a menu without choices.
     """
     for name, options in choices.items():
@@ -781,13 +924,16 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[Any]) -> None:
         import ipywidgets
     except ImportError:  # the figure stands without menus
         return
-    menus = {
-        name: ipywidgets.Dropdown(
-            options=[(str(option), i) for i, option in enumerate(options)],
-            description=name.replace("_", " "),
-        )
-        for name, options in choices.items()
-    }
+
+    def menu_of(name: str, options: Sequence[Any]) -> Any:
+        settings: dict[str, Any] = {"options": [(str(option), i) for i, option in enumerate(options)]}
+        settings |= {"value": 0, "description": name.replace("_", " ")}
+        if len(options) < 4 or not all(isinstance(option, int | float) for option in options):
+            return ipywidgets.Dropdown(**settings)
+        settings["options"].sort(key=lambda pair: options[pair[1]])
+        return ipywidgets.SelectionSlider(**settings, continuous_update=False)
+
+    menus = {name: menu_of(name, options) for name, options in choices.items()}
 
     def redraw(_: Any) -> None:
         chosen = draw(**{name: choices[name][menu.value] for name, menu in menus.items()})
@@ -796,7 +942,8 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[Any]) -> None:
 
     for menu in menus.values():
         menu.observe(redraw, names="value")
-    display(ipywidgets.HBox([*menus.values(), ipywidgets.Label("(choose while the notebook runs)")]))
+    hint = ipywidgets.Label("(choose while the notebook runs)")
+    display(ipywidgets.HBox([*menus.values(), hint], layout=ipywidgets.Layout(flex_flow="row wrap")))
 
 
 def _png(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -120,12 +120,13 @@ class GPT(nn.Module):
         logits, _ = self.read(idx)
         return with_loss(logits, targets)
 
-    def read(self, idx: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
+    def read(self, idx: Tensor, cache: Cache | None = None, first: int | None = None) -> tuple[Tensor, Cache]:
         """Read idx (B, T) long after what the cache holds; return its logits (B, T, V) and the longer cache.
 
-        The cache that is passed stays as it is. Raises ValueError when there are more tokens than positions.
+        `first` is the position of the first of these tokens: the next one, unless told otherwise. The cache
+        that is passed stays as it is. Raises ValueError when there are more tokens than positions.
         """
-        start = len(cache) if cache is not None else 0
+        start = first if first is not None else len(cache) if cache is not None else 0
         end = start + idx.shape[1]
         if end > self.config.n_positions:
             raise ValueError(
