@@ -369,3 +369,20 @@ def test_residual_stream_says_what_is_read_and_added() -> None:
     assert words.count("norm") == words.count("attention") == words.count("+") == 2
     with pytest.raises(ValueError, match="at least one step"):
         plots.residual_stream({"": []}, start="x", end="y", title="Nothing")
+
+
+def test_heads_say_which_places_are_read() -> None:
+    panels = {"one label": (["[CLS]", "fine"], {0: "positive"}), "tags": (["Anna"], {0: "person"})}
+    figure = plots.heads(panels, title="Heads")
+    assert plots.alt_text(figure) == "Heads. one label: [CLS] gives positive; tags: Anna gives person."
+
+
+def test_intervals_stand_beside_each_other() -> None:
+    series = {"a": [1.0, 2.0], "b": [1.0, 3.0]}
+    spread = {name: [(value - 1, value + 1) for value in values] for name, values in series.items()}
+    figure = plots.lines([4, 16], series, title="T", x_label="x", y_label="y", log_x=True, intervals=spread)
+    bars = [lines.get_segments() for lines in figure.axes[0].collections]
+    assert [sorted(segment[:, 1]) for segment in bars[1]] == [[0.0, 2.0], [2.0, 4.0]]
+    assert bars[0][0][0, 0] < 4 < bars[1][0][0, 0]
+    with pytest.raises(ValueError, match="an interval for each value"):
+        plots.lines([4], {"a": [1]}, title="", x_label="", y_label="", intervals={"a": []})

@@ -87,12 +87,17 @@ def lines(
     log_y: bool = False,
     points: Mapping[str, tuple[float, float]] | None = None,
     floor: tuple[str, float] | None = None,
+    intervals: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> Figure:
     """Return a line chart: each series over the same x, with its name at its end.
 
     NaN leaves a gap; infinity is marked at the upper edge. `points` are named places (x, y) on the chart;
-    `floor` is the name and height of a dotted line. Raises ValueError when a series and x differ in length.
+    `floor` is the name and height of a dotted line; `intervals` holds (low, high) for each value of a series.
+    Raises ValueError when a series and x, or a series and its intervals, differ in length.
     """
+    for name, ends_of in (intervals or {}).items():
+        if len(ends_of) != len(x) or name not in series:
+            raise ValueError(f"Give an interval for each value of a series; {name!r} has {len(ends_of)}.")
     x = [float(value) for value in x]
     for name, y in series.items():
         if len(y) != len(x):
@@ -111,6 +116,11 @@ def lines(
         finite = [value if math.isfinite(value) else math.nan for value in y]
         marker = _of(MARKERS, i) if len(x) <= 25 else ""
         axes.plot(x, finite, color=colour, marker=marker, linestyle=_of(DASHES, i), linewidth=2, markersize=6)
+        if intervals and name in intervals:
+            lows, highs = zip(*intervals[name], strict=True)
+            aside = 1 + 0.035 * (i - (len(series) - 1) / 2) if log_x else 1.0  # so that bars don't hide bars
+            at = [place * aside for place in x]
+            axes.vlines(at, lows, highs, color=colour, linewidth=1.3)
         edge = axes.get_xaxis_transform()
         for place in (place for place, value in zip(x, y, strict=True) if value == math.inf):
             axes.plot([place], [0.985], "^", color=colour, transform=edge, clip_on=False)
@@ -569,6 +579,39 @@ def residual_stream(
             axes.set_title(name, fontsize=11, loc="left")
         told.append((f"{name}: " if name else "") + "; ".join(said))
     return _finish(figure, alt or f"{title}. From {start} to {end}. {' / '.join(told)}.")
+
+
+@_styled
+def heads(
+    panels: Mapping[str, tuple[Sequence[str], Mapping[int, str]]],
+    *,
+    title: str,
+    alt: str | None = None,
+) -> Figure:
+    """Return, two in a row, which places of a model are read: name -> (tokens, {place: result})."""
+    down = math.ceil(len(panels) / 2)
+    figure, grid = _new(title, 1.9 * down, 2, down)
+    every = list(np.atleast_1d(grid).flat)
+    told = []
+    box: dict[str, Any] = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": COLOURS[0]}
+    for axes in every[len(panels) :]:
+        axes.axis("off")
+    for axes, (name, (tokens, read)) in zip(every, panels.items(), strict=False):
+        last = len(tokens) - 1
+        axes.fill([-0.5, last + 0.5, last + 0.5, -0.5], [0.75, 0.75, 1.25, 1.25], color="#cfe0ea")
+        axes.text(last / 2, 1, "pretrained model", ha="center", va="center", fontsize=10)
+        for place, token in enumerate(tokens):
+            axes.text(place, 0, token, ha="center", va="center", fontsize=9)
+            axes.plot([place, place], [0.25, 0.75], color=GREY, linewidth=1)
+        for place, result in read.items():
+            arrow = {"arrowstyle": "-|>", "color": WARM, "linewidth": 1.6}
+            axes.annotate("", (place, 1.95), (place, 1.25), arrowprops=arrow)
+            axes.text(place, 2.2, result, ha="center", va="center", fontsize=9, bbox=box)
+        axes.set(xlim=(-0.7, last + 0.7), ylim=(-0.3, 2.5))
+        axes.set_title(name, fontsize=11, loc="left")
+        axes.axis("off")
+        told.append(f"{name}: " + ", ".join(f"{tokens[i]} gives {result}" for i, result in read.items()))
+    return _finish(figure, alt or f"{title}. {'; '.join(told)}.")
 
 
 @_styled
