@@ -37,8 +37,8 @@ bench: .venv/installed ## measure the grading engine beside nbgrader (half an ho
 bench-train: .venv/installed ## train beside nanoGPT's recipe, and write docs/benchmarks.md (ten minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m recipes.bench_train
 
-site: ## build the web site from docs/
-	@echo "The web site comes later; until then read docs/ and README.md."
+site: .venv/installed-test ## build the web site from docs/ and the solved notebooks, in build/site
+	@course site build/site
 
 clean: ## remove .venv and build/
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -85,7 +85,7 @@ if ! "$venv/bin/python" -c 'import torch' 2> /dev/null; then
     fi
 fi
 extras=""
-[ "${1:-}" = test ] && extras="[test,browser]"
+[ "${1:-}" = test ] && extras="[test,browser,site]"
 pip_install "Installing nextword, autograder${extras:+, the test tools} and what they need." \
     -c constraints.txt -e "helpers[hub,widgets]" -e "autograder$extras" ||
     stop "The packages could not be installed; pip's last lines: $(tail -n 3 "$log")" "All of pip's output: $log."

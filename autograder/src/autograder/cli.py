@@ -151,6 +151,36 @@ def _check(course: Course, names: list[str] | None, fast: bool, workers: int, as
         )
 
 
+@app.command("site")
+def site_command(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pages go.")] = Path("build/site"),
+    root: Root = Path("."),
+    instructor: Annotated[
+        bool,
+        typer.Option("--instructor", help="Show solutions and hidden tests too; never publish it."),
+    ] = False,
+) -> None:
+    """Make web pages of the notebooks and of docs/. Notebooks that have changed since they last ran are run.
+
+    Examples: `course site`, `course site build/for-instructors --instructor`
+    """
+    from autograder.build import open_course
+    from autograder.site import build_site
+
+    course = open_course(root)
+    with progress_bar("site") as (bar, task):
+        bar.update(task, total=len(course.names()) + 1)
+
+        def tell(what: str) -> None:
+            bar.update(task, description=what, advance=1)
+
+        faults = build_site(course, out, instructor=instructor, progress=tell)
+    for fault in faults:
+        print(fault)
+    fail_if(len(faults), "thing(s) wrong with the pages")
+    print(f"{out / 'index.html'}: open it in a browser")
+
+
 @app.command("publish")
 def publish_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where students get their files from.")],

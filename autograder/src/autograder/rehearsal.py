@@ -24,6 +24,7 @@ from autograder.build import (
 )
 from autograder.claims import claim_cells, failing_line
 from autograder.errors import CourseError
+from autograder.executed import keep_executed
 from autograder.names import bound_names
 from autograder.source import SourceCell
 from autograder.trial import Trial
@@ -136,6 +137,12 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
     notebook = execute(notebook)
     graded = {cell.id for cell in subject.source.cells if cell.role in ("exercise", "test")}
     by_id = {cell.id: cell for cell in subject.source.cells}
+    if not any(
+        output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", [])
+    ):
+        kept = deepcopy(notebook)
+        kept.cells = [cell for cell in kept.cells if cell.id not in claim_of]
+        keep_executed(subject.course, subject.source.name, kept)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
