@@ -3,31 +3,100 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sys
+from pathlib import Path
 from types import FunctionType
 from typing import Any
+
+WAIT_SECONDS = 5  # for Colab's page to send its notebook
 
 
 def hand_in(notebook: str, *exercises: Any) -> None:
     """Print which exercises (functions, classes) are still to be written, and how to hand the notebook in.
 
-    It says nothing of points: the checks in the notebook do, and grading tries more. While nbgrader runs, it
-    prints nothing.
+    Where the notebook can be read (on Colab as it runs, in JupyterLab as it was last saved) it also says
+    which checks failed, were not run or were deleted. It says nothing of points: grading tries more than the
+    checks do. While nbgrader runs, it prints nothing.
     """
     if os.environ.get("NBGRADER_EXECUTION"):
         return
-    missing = [getattr(exercise, "__name__", repr(exercise)) for exercise in exercises if _is_stub(exercise)]
+    names = [getattr(exercise, "__name__", repr(exercise)) for exercise in exercises]
+    missing = [name for name, exercise in zip(names, exercises, strict=True) if _is_stub(exercise)]
     done = len(exercises) - len(missing)
     if missing:
         print(f"{done} of {len(exercises)} exercises are written. Still to do: {', '.join(missing)}.")
         print("You may hand in anyway: what is written is graded, and the rest gets no points.")
     else:
         print(f"All {done} exercises are written. Restart, run all cells, and see that every check passes.")
-    save = "save the notebook (Ctrl+S or Cmd+S)"
-    if "google.colab" in sys.modules:
-        save = "choose File > Download > Download .ipynb"
-    print(f"To hand in: {save}, then upload the file {notebook}.ipynb to your course.")
+    on_colab = "google.colab" in sys.modules
+    read = _colabs_notebook() if on_colab else _saved_notebook()
+    if read is not None:
+        written = [name for name in names if name not in missing]
+        when = "as it is now" if on_colab else "as last saved"
+        for line in _about_checks(read, written):
+            print(f"In this notebook, {when}, {line}")
+    if on_colab:
+        print(
+            f"To hand in: File > Download > Download .ipynb, then upload {notebook}.ipynb to your course. "
+            "(Nothing downloaded? Allow downloads for this page in the browser, and choose it again.)"
+        )
+    else:
+        print(
+            f"To hand in: save the notebook (Ctrl+S or Cmd+S), then upload {notebook}.ipynb to your course."
+        )
+
+
+def _about_checks(read: dict[str, Any], written: list[str]) -> list[str]:
+    """What is to be said of the checks of exercises that have been written."""
+    outcomes: dict[str, str] = {}
+    for cell in read.get("cells", []):
+        grade_id = cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
+        if grade_id.startswith("test_"):
+            errors = any(output.get("output_type") == "error" for output in cell.get("outputs", []))
+            ran = cell.get("execution_count") is not None
+            outcomes[grade_id.removeprefix("test_")] = "failed" if errors else "passed" if ran else "unrun"
+    if not outcomes:  # saved by a program that keeps no metadata
+        return []
+
+    def those(outcome: str) -> str:
+        return ", ".join(name for name in written if outcomes.get(name, "deleted") == outcome)
+
+    lines = []
+    if failed := those("failed"):
+        lines.append(f"the checks of these fail: {failed}. Their messages say what is wrong.")
+    if unrun := those("unrun"):
+        lines.append(f"the checks of these have not been run: {unrun}.")
+    if deleted := those("deleted"):
+        lines.append(f"the checks of these are missing: {deleted}. No harm is done: grading brings its own.")
+    if written and not lines:
+        lines.append("the checks of all exercises that are written pass.")
+    return lines
+
+
+def _colabs_notebook() -> dict[str, Any] | None:
+    """The notebook in Colab's page; None where the page does not answer (the way is undocumented)."""
+    try:
+        from google.colab import _message
+
+        answer = _message.blocking_request("get_ipynb", request="", timeout_sec=WAIT_SECONDS)
+    except Exception:  # whatever this undocumented way raises; the student can hand in without it
+        return None
+    found = answer.get("ipynb") if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def _saved_notebook() -> dict[str, Any] | None:
+    """The file of the notebook that runs, which Jupyter tells its kernels; None where it does not."""
+    path = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    if path.suffix != ".ipynb" or not path.is_file():
+        return None
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return read if isinstance(read, dict) else None
 
 
 def _is_stub(exercise: Any) -> bool:
