@@ -747,7 +747,7 @@ plots.residual_stream(
 #
 # <details><summary>Hint 1: how do I make the mask?</summary>
 #
-# A boolean matrix (T, T), True on and below the diagonal: `torch.ones(T, T, dtype=torch.bool).tril()`. Row t says where place t may look.
+# A boolean matrix (T, T), True on and below the diagonal; `tril()` sets what lies above the diagonal of a matrix of True to False. Row t says where place t may look.
 # </details>
 #
 # <details><summary>Hint 2: which x does the feed-forward layer read?</summary>
@@ -1464,7 +1464,7 @@ check.that(
 check.that(not isinstance(after_load, Exception), f"Loading fails with {type(after_load).__name__}: {after_load}. Walk over our names, model.state_dict(), not over theirs: files hold more than we need.")
 check.equal(after_load["tokens.weight"], file["wte.weight"], name="the embedding of the tokens", causes=[
     (lambda got: tuple(got.shape) != (6, 4), "embeddings are not transposed, only the matrices of the layers c_..."),
-    (lambda got: float(got.abs().max()) < 0.2, "the model still has its first weights: nothing was loaded. Names that do not fit were passed over, or the weights went into a copy."),
+    (lambda got: float(got.abs().max()) < 0.6, "the model still has its first weights: nothing was loaded. Names that do not fit were passed over, or the weights went into a copy."),
 ])
 check.equal(after_load["positions.weight"], file["wpe.weight"], name="the embedding of the places", causes=[
     (file["wpe.weight"].T, "embeddings are not transposed, only the matrices of the layers c_..., even where both ways fit."),
@@ -1481,7 +1481,7 @@ for part, theirs in [("attention.qkv", "attn.c_attn"), ("attention.output", "att
             (file[f"h.{i}.{theirs}.weight"], "it is not transposed. All matrices of the layers c_... are, also the square one, which fits both ways."),
             (file[f"h.{1 - i}.{theirs}.weight"].T, "it is that of another block."),
             (lambda got, size=file[f"h.{i}.{theirs}.weight"].numel(): bool((got.flatten() - file[f"h.{i}.{theirs}.weight"].flatten()).abs().max() < 1e-6), "it was reshaped; transposing is something else: .T"),
-            (lambda got: float(got.abs().max()) < 0.2, "it is as before: not all blocks were loaded."),
+            (lambda got: float(got.abs().max()) < 0.6, "it is as before: not all blocks were loaded."),
         ])
         check.equal(after_load[f"blocks.{i}.{part}.bias"], file[f"h.{i}.{theirs}.bias"], name=f"the bias of {part} in block {i}", causes=[
             (lambda got: not got.any(), "it is as before: biases have to be loaded, too."),
@@ -1585,7 +1585,7 @@ if gpt2 is not None:
 torch.manual_seed(0)
 village_gpt = GPT(Config(vocabulary_size=len(tokenizer), context=32, n_layers=2, n_heads=4, width=64))
 history = train(
-    village_gpt, train_set, valid=valid_set, steps=900, batch_size=64, learning_rate=4e-3, weight_decay=0.1, label="GPT"
+    village_gpt, train_set, valid=valid_set, steps=900, batch_size=64, learning_rate=4e-3, embedding_rate=6, weight_decay=0.1, label="GPT"
 )
 village_gpt = village_gpt.cpu()
 plots.training({"GPT": history}, title="Most is learned in the first half of the training", floor=("floor", village.source.bits_per_character_floor(village.valid)), alt="Bits per character against seconds of training. Both lines fall steeply at first and then ever more slowly, towards the floor "
@@ -1628,7 +1628,7 @@ for _ in range(6):
 #     it reads       s t r e s s e d | d e s s e r t
 #     is asked for                   d e s s e r t s
 #
-# Six GPTs of six blocks, all with the same 120 steps of training:
+# Six GPTs of six blocks, all with the same 150 steps of training:
 #
 # - *no positions*: the vectors of the places are zero and stay zero;
 # - *no norm*: all norms are replaced by the identity;
@@ -1679,9 +1679,9 @@ def letter_task(n, seed, backwards=True):
 
 ablated = {part: without(part) for part in ["nothing", "feed-forward", "norm", "positions", "stream", "attention"]}
 lessons = {}
-for part, model in ablated.items():
+for part in ablated:
     lessons["the whole model" if part == "nothing" else f"no {part}"] = train(
-        model, letter_task(20_000, seed=0), steps=120, evaluate_every=10, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False
+        ablated[part], letter_task(20_000, seed=0), steps=150, evaluate_every=10, batch_size=32, learning_rate=4e-3, device="cpu", dtype="float32", progress=False
     )
 plots.lines(
     lessons["the whole model"].steps,
@@ -1724,7 +1724,7 @@ assert change_when_reversed(ablated["positions"], 1) < 1e-5
 # %% [markdown]
 # ### Experiment: four ways to say where
 #
-# The same task, with smaller GPTs that differ only in how they are told the places; and a second task, to write the eight letters in the *same* order. Backwards, the letter to look at is first one step away, then three, then five. In the same order, it is always eight steps away. The figure holds bits per letter after 150 steps.
+# The same task, with smaller GPTs that differ only in how they are told the places; and a second task, to write the eight letters in the *same* order. Backwards, the letter to look at is first one step away, then three, then five. In the same order, it is always eight steps away.
 
 # %% experiment
 def placed(way):
@@ -1767,7 +1767,7 @@ plots.heat_map(
 # would you do to find out? (c) All models had the same steps, batches and learning rate. Name two other things that were *not* the same or were left to chance, and might have changed the figure.
 #
 # ### BEGIN MARK SCHEME
-# 3 points, one each. (a) It is log2 26, the uniform guess over 26 letters. Without attention a place sees only its own token (and its position); the letter just written says nothing about the next one, as letters are random and independent. (b) It shows that it had not learned it after 120 steps with this learning rate, and that its curve was still falling.
+# 3 points, one each. (a) It is log2 26, the uniform guess over 26 letters. Without attention a place sees only its own token (and its position); the letter just written says nothing about the next one, as letters are random and independent. (b) It shows that it had not learned it after 150 steps with this learning rate, and that its curve was still falling.
 # Train longer, or with other learning rates and several seeds (it does get there). (c) Two of: the number of parameters (no feed-forward, no attention: fewer); the learning rate and first weights were chosen for the whole model; a single random seed, for weights and for batches; the time per step.
 # ### END MARK SCHEME
 
@@ -2286,7 +2286,7 @@ sources, reversed_ = reversal_task(60_000, seed=0)
 strings = Batches(sources, reversed_, characters=int((sources != BLANK).sum()))
 torch.manual_seed(0)
 reverser = Reverser()
-reversal_history = train(reverser, strings, steps=300, batch_size=64, learning_rate=4e-3, device="cpu", dtype="float32", label="reversal")
+reversal_history = train(reverser, strings, steps=400, batch_size=64, learning_rate=4e-3, device="cpu", dtype="float32", label="reversal")
 unseen, answers = reversal_task(1000, seed=1)
 with torch.no_grad():
     right = (reverser(unseen, answers)[0].argmax(-1) == answers) | (answers < 0)
