@@ -1,4 +1,4 @@
-"""`python -m recipes.course_lm`: make course-lm and its encoder twin from nothing, and measure them."""
+"""`python -m recipes.course_lm`: make course-lm, its encoder twin and its draft; measure them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def text(n: int = 5, seed: int = 0, kind: str = "") -> None:
 
 
 @app.command()
-def data(folder: Folder = BUILD, rows: int = 12_000) -> None:
+def data(folder: Folder = BUILD, rows: int = 24_000) -> None:
     """Draw the text, learn the tokenizer, and write token ids: rows of 513, some for validation."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokens.train_tokenizer()
@@ -58,8 +58,8 @@ def train(
     steps: Annotated[
         int | None, typer.Option(help="Steps at a constant rate, the first ones included.")
     ] = None,
-    first: Annotated[int, typer.Option(help="Steps on whole rows before those on half rows.")] = 175,
-    plain: Annotated[int, typer.Option(help="Steps before labels begin to count more.")] = 450,
+    first: Annotated[int, typer.Option(help="Steps on whole rows before those on half rows.")] = 600,
+    plain: Annotated[int, typer.Option(help="Steps before labels begin to count more.")] = 1200,
     minutes: Annotated[float | None, typer.Option(help="... or minutes; then the cool-down begins.")] = None,
     cooldown: Annotated[
         int | None, typer.Option(help="Steps in which the rate falls to zero; left out, 30% of those before.")
@@ -67,8 +67,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Rows in a step.")] = None,
     dtype: str = "bfloat16",
     encoder: Annotated[bool, typer.Option(help="Train the encoder twin instead.")] = False,
+    draft: Annotated[bool, typer.Option(help="Train the small draft model instead.")] = False,
 ) -> None:
-    """Train course-lm (or with --encoder its twin); started again, it goes on where it was stopped.
+    """Train course-lm (or its twin, or its draft); started again, it goes on where it was stopped.
 
     Example: python -m recipes.course_lm train --minutes 60
     """
@@ -79,15 +80,19 @@ def train(
 
     if steps is None and minutes is None:
         raise typer.BadParameter("Pass --steps or --minutes.")
+    name = model_name(encoder=encoder, draft=draft)
     made, characters = tokens.load_rows(folder / "train")
     model: models.Decoder | models.Encoder
     if encoder:
         whole, half = tokens.masked_batches(made, characters, ENCODER_LENGTH), None
-        model, name = models.new_encoder(), "course-lm-encoder"
+        model = models.new_encoder()
         models.begin_as(model, trained_decoder(folder))
+    elif draft:  # attention is little of its work, so half rows would save nothing
+        whole, half = tokens.next_token_batches(made, characters), None
+        model = models.new_draft()
     else:
         whole, half = (tokens.next_token_batches(made, characters, pieces) for pieces in (1, 2))
-        model, name = models.new_decoder(), "course-lm"
+        model = models.new_decoder()
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         model.know_answers(*tokens.answers_and_askers(tokenizer))
     stages = plan(
@@ -104,6 +109,13 @@ def train(
     )
     (folder / name / "run.json").write_text(json.dumps(done, indent=1) + "\n")
     typer.echo(f"{name}: {done['steps']} steps, {done['seconds']} s")
+
+
+def model_name(*, encoder: bool, draft: bool) -> str:
+    """Return the name of the model that the switches ask for. Raises BadParameter when they ask for two."""
+    if encoder and draft:
+        raise typer.BadParameter("Pass --encoder or --draft: there is no draft of the encoder.")
+    return "course-lm-encoder" if encoder else "course-lm-draft" if draft else "course-lm"
 
 
 def trained_decoder(folder: Path) -> models.Decoder:
@@ -127,8 +139,9 @@ def trained_decoder(folder: Path) -> models.Decoder:
 @app.command()
 def export(
     folder: Folder = BUILD,
-    to: Annotated[Path, typer.Option(help="Where the two model folders go.")] = PACKAGE,
+    to: Annotated[Path, typer.Option(help="Where the model folders go.")] = PACKAGE,
     encoder: Annotated[bool, typer.Option(help="Export the encoder twin instead.")] = False,
+    draft: Annotated[bool, typer.Option(help="Export the draft model instead.")] = False,
     unfinished: Annotated[bool, typer.Option(help="From a run that has not cooled down yet.")] = False,
 ) -> None:
     """Write a trained model as transformers loads it, with its tokenizer and the record of its run."""
@@ -141,8 +154,9 @@ def export(
     from recipes.course_lm.export import export_model, write_json
     from recipes.course_lm.train import STAGES, record_of
 
-    name = "course-lm-encoder" if encoder else "course-lm"
-    model: models.Decoder | models.Encoder = models.new_encoder() if encoder else models.new_decoder()
+    name = model_name(encoder=encoder, draft=draft)
+    model: models.Decoder | models.Encoder
+    model = models.new_encoder() if encoder else models.new_draft() if draft else models.new_decoder()
     found = [folder / name / f"{stage}.pt" for stage in reversed(STAGES)]
     checkpoint = next((path for path in found if path.exists()), None)
     if checkpoint is None or not (unfinished or (folder / name / "run.json").exists()):
@@ -168,10 +182,10 @@ def export(
 @app.command()
 def everything(
     folder: Folder = BUILD,
-    to: Annotated[Path, typer.Option(help="Where the two model folders go.")] = PACKAGE,
-    minutes: Annotated[float, typer.Option(help="For training both models.")] = 100,
+    to: Annotated[Path, typer.Option(help="Where the model folders go.")] = PACKAGE,
+    minutes: Annotated[float, typer.Option(help="For training all models.")] = 100,
 ) -> None:
-    """Make both models from nothing, measure them, write their datasheets; go on where it was stopped.
+    """Make the models from nothing, measure them, write their datasheets; go on where it was stopped.
 
     Example: OMP_NUM_THREADS=2 python -m recipes.course_lm everything --minutes 100
     """
@@ -179,18 +193,18 @@ def everything(
 
     if not (folder / "train.json").exists():
         data(folder)
-    for encoder, part in ((False, 0.75), (True, 0.25)):
-        name = "course-lm-encoder" if encoder else "course-lm"
+    for name, part in (("course-lm", 0.70), ("course-lm-encoder", 0.24), ("course-lm-draft", 0.06)):
+        kind = {"encoder": name == "course-lm-encoder", "draft": name == "course-lm-draft"}
         if not (folder / name / "run.json").exists():
-            train(folder, minutes=part * minutes / (1 + COOLDOWN), encoder=encoder)
-        export(folder, to, encoder=encoder)
+            train(folder, minutes=part * minutes / (1 + COOLDOWN), **kind)
+        export(folder, to, **kind)
     evaluate(folder, to, write=True)
 
 
 @app.command()
 def evaluate(
     folder: Folder = BUILD,
-    models_in: Annotated[Path, typer.Option(help="Where the two model folders are.")] = PACKAGE,
+    models_in: Annotated[Path, typer.Option(help="Where the model folders are.")] = PACKAGE,
     limit: Annotated[int | None, typer.Option(help="Cases for each row; for a quick look.")] = None,
     write: Annotated[bool, typer.Option(help="Also write results.json and the datasheets.")] = False,
 ) -> None:
@@ -204,8 +218,11 @@ def evaluate(
     from recipes.course_lm.evaluate import as_json, as_markdown, measure
 
     logging.set_verbosity_error()
-    encoder = models_in / "course-lm-encoder"
-    rows = measure(models_in / "course-lm", encoder if encoder.exists() else None, folder, limit)
+    twin, draft = (
+        place if place.exists() else None
+        for place in (models_in / "course-lm-encoder", models_in / "course-lm-draft")
+    )
+    rows = measure(models_in / "course-lm", twin, folder, limit, draft)
     typer.echo(as_markdown(rows))
     if write:
         (models_in / "course-lm" / "results.json").write_text(json.dumps(as_json(rows), indent=1) + "\n")

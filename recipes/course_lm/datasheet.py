@@ -1,4 +1,4 @@
-"""The datasheets of the two models: prose from datasheet.md and encoder.md, numbers as measured."""
+"""The datasheets of the models: prose from datasheet.md, encoder.md and draft.md, numbers as measured."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ from recipes.course_lm.train import ANSWER_WEIGHT, STAGES
 
 HERE = Path(__file__).parent
 TRAIN_SEED = 3
+TEMPLATES = {  # folder: (its template, what its rows are called in the table)
+    "course-lm": ("datasheet.md", "course-lm"),
+    "course-lm-encoder": ("encoder.md", "encoder"),
+    "course-lm-draft": ("draft.md", "draft"),
+}
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
-    """Write README.md into the folders of both models."""
-    for name, template in (("course-lm", "datasheet.md"), ("course-lm-encoder", "encoder.md")):
+    """Write README.md into the folder of each model that the rows are about."""
+    for name, (template, model) in TEMPLATES.items():
         place = folder / name
-        if not place.exists():
+        mine = [row for row in rows if row.model == model]
+        if not place.exists() or not mine:
             continue
-        mine = [row for row in rows if (row.model == "encoder") == name.endswith("encoder")]
         facts = facts_of(place) | {"results": as_markdown(mine)}
         text = (HERE / template).read_text(encoding="utf-8").format(**facts)
         (place / "README.md").write_text(text, encoding="utf-8")
@@ -37,13 +42,15 @@ def facts_of(place: Path) -> dict[str, Any]:
     grammar = Grammar.load()
     sample = " ".join(text for _, text in itertools.islice(documents(TRAIN_SEED), 10_000))
     total = sum(weight for _, weight in SOURCES.values())
+    config = json.loads((place / "config.json").read_text())
+    is_draft = place.name == "course-lm-draft"
     kinds = [f"| {kind} | {weight / total:.0%} |" for kind, (_, weight) in SOURCES.items()]
     return {
         "parameters": f"{run['parameters']:,}",
         "megabytes": f"{(place / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        "layers": models.LAYERS,
-        "width": models.WIDTH,
-        "heads": models.HEADS,
+        "layers": models.DRAFT_LAYERS if is_draft else models.LAYERS,
+        "width": models.DRAFT_WIDTH if is_draft else models.WIDTH,
+        "heads": config["n_head"] if is_draft else models.HEADS,
         "context": tokens.CONTEXT,
         "vocabulary": f"{tokens.VOCABULARY:,}",
         "rules": len(grammar.rules),
@@ -61,13 +68,14 @@ def facts_of(place: Path) -> dict[str, Any]:
 def training_of(run: dict[str, Any], name: str) -> str:
     """Return a paragraph on a run."""
     encoder = name.endswith("encoder")
-    rows = "rows" if encoder else "whole rows"
+    plain = encoder or name.endswith("draft")  # one kind of rows, all tokens counting alike
+    rows = "rows" if plain else "whole rows"
     heavy = f", labels counting {ANSWER_WEIGHT:.0f} times"
     kinds = {
         "stable": rows,
         "half": "half rows",
         "answers": f"half rows{heavy}",
-        "cooldown": f"{rows}, the rate falling to zero{'' if encoder else heavy}",
+        "cooldown": f"{rows}, the rate falling to zero{'' if plain else heavy}",
     }
     parts, seen = [], 0
     for stage, done in ((stage, run["stages"][stage]) for stage in STAGES if stage in run["stages"]):
@@ -81,6 +89,8 @@ def training_of(run: dict[str, Any], name: str) -> str:
     command = f"train --steps {run['steps'] - cooldown} --cooldown {cooldown}"
     if encoder:
         command += " --encoder"
+    elif plain:
+        command += " --draft"
     else:
         command += f" --first {count['stable']} --plain {count['stable'] + count.get('half', 0)}"
     start = " It began with the weights that course-lm had before its cool-down." if encoder else ""

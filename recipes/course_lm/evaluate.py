@@ -213,14 +213,14 @@ def bits_per_character(model: Measured, texts: Sequence[str]) -> float:
     return nats / math.log(2) / characters
 
 
-def text_rows(model: Measured, n: int) -> list[Row]:
+def text_rows(model: Measured, n: int, name: str = "course-lm") -> list[Row]:
     """Return bits per character on new documents of each kind."""
     rows = []
     for kind, (source, _) in SOURCES.items():
         rng, grammar = random.Random(f"course-lm {VALID_SEED} {kind}"), Grammar.load()
         texts = [source(grammar, rng) for _ in range(n)]
         bits = bits_per_character(model, texts)
-        rows.append(Row("course-lm", kind, "new documents", n, bits, None, "bits per character"))
+        rows.append(Row(name, kind, "new documents", n, bits, None, "bits per character"))
     return rows
 
 
@@ -342,7 +342,9 @@ def mean_state(model: Measured, text: str) -> Tensor:
     return states
 
 
-def measure(decoder: Path, encoder: Path | None, build: Path, limit: int | None = None) -> list[Row]:
+def measure(
+    decoder: Path, encoder: Path | None, build: Path, limit: int | None = None, draft: Path | None = None
+) -> list[Row]:
     """Return the whole table; with `limit`, a quick one of so many cases for each row."""
     model = Measured(decoder)
     rows = text_rows(model, limit or 40)
@@ -350,6 +352,8 @@ def measure(decoder: Path, encoder: Path | None, build: Path, limit: int | None 
     rows += own_rows(model, limit or 100)
     if encoder is not None:
         rows += encoder_rows(encoder, build, limit)
+    if draft is not None:
+        rows += text_rows(Measured(draft), limit or 40, "draft")
     return rows
 
 

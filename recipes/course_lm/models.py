@@ -1,4 +1,4 @@
-"""The two models, small ones from `transformers`, behind the course's interface."""
+"""The models, small ones from `transformers`, behind the course's interface."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from nextword.batches import IGNORED
 from recipes.course_lm.tokens import CONTEXT, SPECIAL, VOCABULARY
 
 WIDTH, LAYERS, HEADS = 192, 4, 6
+DRAFT_WIDTH, DRAFT_LAYERS = 96, 1  # a model that guesses ahead must be cheap above all
 FIRST_POSITION = 2  # RoBERTa counts positions from the padding's id, 1, upwards
 END_ID, PAD_ID, CLS_ID, SEP_ID, MASK_ID = range(5)  # the places in tokens.SPECIAL
 MASKED = 0.2  # of the tokens of the encoder's text; BERT took 0.15, but short runs learn more from more
@@ -141,6 +142,11 @@ def new_decoder(seed: int = 0, width: int = WIDTH, layers: int = LAYERS) -> Deco
     """Return course-lm before training."""
     torch.manual_seed(seed)
     return Decoder(GPT2LMHeadModel(decoder_config(width, layers)))
+
+
+def new_draft(seed: int = 0) -> Decoder:
+    """Return the draft of course-lm before training: the same kind of model, a fifth of its size."""
+    return new_decoder(seed, DRAFT_WIDTH, DRAFT_LAYERS)
 
 
 def new_encoder(seed: int = 0, width: int = WIDTH, layers: int = LAYERS) -> Encoder:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from nextword.course_lm import course_lm, course_lm_encoder
+from nextword.course_lm import course_lm, course_lm_draft, course_lm_encoder
 from nextword.labelled import labelled_texts
 
 pytest.importorskip("transformers")
@@ -21,7 +21,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, 
 
 from recipes.course_lm import evaluate, questions, tokens
 
-FOLDERS = [course_lm(), course_lm_encoder()]
+FOLDERS = [course_lm(), course_lm_encoder(), course_lm_draft()]
 RESULTS = json.loads((course_lm() / "results.json").read_text())
 LABELS = [" positive", " negative", " politics", " economy", " sport", " science", " culture", " favour",
           " against", " none", " great", " terrible", " yes", " no"]  # fmt: skip
@@ -122,9 +122,22 @@ def test_the_encoders_tokenizer_frames_texts_and_pairs() -> None:
 
 
 def test_bits_per_character_on_new_text_are_as_the_table_says(model: evaluate.Measured) -> None:
-    told = {row["task"]: row["value"] for row in RESULTS if row["unit"] == "bits per character"}
+    told = {(row["model"], row["task"]): row["value"] for row in RESULTS if row["unit"] != "accuracy"}
     for row in evaluate.text_rows(model, 8):
-        assert row.value < 1.35 * told[row.task], row.task
+        assert row.value < 1.35 * told["course-lm", row.task], row.task
+
+
+def test_the_draft_is_a_fifth_of_the_model_and_nearly_as_good() -> None:
+    large, small = (AutoModelForCausalLM.from_pretrained(f) for f in (course_lm(), course_lm_draft()))
+    assert sum(p.numel() for p in small.parameters()) < 0.2 * sum(p.numel() for p in large.parameters())
+    assert (course_lm_draft() / "model.safetensors").stat().st_size <= 1e6
+    bits = {row["model"]: row["value"] for row in RESULTS if row["task"] == "reviews with sentiment"}
+    assert bits["course-lm"] < bits["draft"] < 2 * bits["course-lm"]
+
+
+def test_the_draft_speaks_in_the_models_tokens() -> None:
+    mine, theirs = ((folder / "tokenizer.json").read_bytes() for folder in (course_lm_draft(), course_lm()))
+    assert mine == theirs
 
 
 def test_the_table_is_what_the_datasheet_shows() -> None:
@@ -132,6 +145,9 @@ def test_the_table_is_what_the_datasheet_shows() -> None:
     for row in RESULTS:
         if row["model"] == "course-lm":
             assert str(evaluate.Row(**row)) in sheet
+    draft = (course_lm_draft() / "README.md").read_text(encoding="utf-8")
+    rows = [evaluate.Row(**row) for row in RESULTS if row["model"] == "draft"]
+    assert rows and all(str(row) in draft for row in rows)
 
 
 def test_a_row_of_the_table_is_reproduced(model: evaluate.Measured) -> None:

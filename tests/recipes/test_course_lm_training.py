@@ -13,8 +13,10 @@ from tokenizers import Tokenizer
 
 pytest.importorskip("transformers")
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from typer import BadParameter
 
 from recipes.course_lm import models, tokens, train
+from recipes.course_lm.__main__ import model_name
 from recipes.course_lm.export import export_model
 
 LENGTH = 24
@@ -95,6 +97,23 @@ def test_a_run_that_the_clock_ends_is_repeated_by_its_steps(made, tmp_path) -> N
     assert again["stages"] == told["stages"]
     for name, tensor in by_clock.state_dict().items():
         assert torch.equal(tensor, by_steps.state_dict()[name]), name
+
+
+def test_the_draft_reads_whole_rows_only(made, tmp_path) -> None:
+    whole = tokens.next_token_batches(*made)
+    stages = train.plan(whole, None, batch_size=3, steps=4, cooldown=2, first=1, plain=1)
+    assert [(stage.data is whole, stage.answer_weight) for stage in stages] == [(True, 1.0)] * 2
+    told = train.run(model := tiny(False), models.optimizers(model), stages, tmp_path)
+    assert told["stages"] == {
+        kind: {"steps": n, "batch_size": 3} for kind, n in (("stable", 4), ("cooldown", 2))
+    }
+    assert models.new_draft().model.config.n_layer == 1
+
+
+def test_there_is_one_model_at_a_time() -> None:
+    assert model_name(encoder=False, draft=True) == "course-lm-draft"
+    with pytest.raises(BadParameter, match="no draft of the encoder"):
+        model_name(encoder=True, draft=True)
 
 
 def test_training_lowers_the_loss(made, tmp_path) -> None:

@@ -1,6 +1,6 @@
-"""The course's own pretrained models: a small GPT and its masked twin, in the format of `transformers`.
+"""The course's own pretrained models: a small GPT, its masked twin and its draft, for `transformers`.
 
-Both come with the package, so nothing is downloaded:
+They come with the package, so nothing is downloaded:
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained(course_lm())
@@ -32,11 +32,20 @@ def course_lm_encoder() -> Path:
     return _folder("course-lm-encoder")
 
 
+def course_lm_draft() -> Path:
+    """Return the folder of a GPT a fifth of course-lm's size, with its tokenizer: it guesses ahead for it.
+
+    Raises FileNotFoundError where the package was installed without it.
+    """
+    return _folder("course-lm-draft")
+
+
 def _folder(name: str) -> Path:
     folder = _DATA / name
     if not (folder / "model.safetensors").is_file():
         raise FileNotFoundError(
-            f"The model {name} is not in this installation of nextword (looked in {folder}). Install it "
-            "again; in the course's repository, `python -m recipes.course_lm --help` says how to make it."
+            f"The model {name} is not in this installation of nextword (looked in {folder}). "
+            "Install nextword again; in the course's repository, `python -m recipes.course_lm --help` "
+            "says how to make it."
         )
     return folder
