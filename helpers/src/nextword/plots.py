@@ -32,6 +32,7 @@ HATCHES = ("", "///", "...", "xxx")
 WIDTH = 7.2  # inches: a notebook's column
 DPI = 144  # twice the size displayed, for sharp screens
 BY_CHANCE = 0.01  # bits per character that a model may be luckier than the floor on one test text
+MANY_POINTS = 3  # on a line chart; the names of more are moved apart
 LONGEST_ALT = 12  # values that an alt text made from data reads out
 
 _STYLE: Any = {
@@ -134,13 +135,19 @@ def lines(
         axes.plot([at_x], [at_y], "o", markersize=8, color=COLOURS[1], zorder=4)
         right = at_x > 0.75 * max(x)
         side, offset = ("right", (4, 17)) if right else ("left", (9, 6))
-        axes.annotate(name, (at_x, at_y), offset, textcoords="offset points", ha=side)
+        if len(points or {}) <= MANY_POINTS:
+            axes.annotate(name, (at_x, at_y), offset, textcoords="offset points", ha=side)
     if len(x) <= 12 and not log_x:
-        axes.set_xticks(x, [_number(value) for value in x])
+        axes.set_xticks(x, [f"{value:,.6g}" for value in x])
     elif not log_x and all(value == int(value) for value in x):
         axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    if points and len(points) > MANY_POINTS:
+        curves = [
+            place for y in series.values() for place in zip(x, y, strict=True) if math.isfinite(place[1])
+        ]
+        _name_points(figure, axes, points, curves, size=11)
     if len(ends) > 1:
         _name_ends(figure, axes, ends)
     told = "; ".join(f"{name}: {_told(values)}" for name, values in series.items())
@@ -296,7 +303,7 @@ def reliability(
     """
     if not panels or not all(panels.values()):
         raise ValueError("There is nothing to draw. Give each panel at least one bin.")
-    figure, grid = _new(title, 3.6, panels=len(panels))
+    figure, grid = _new(title, min(1 + 4.8 / len(panels), 4.1), panels=len(panels))
     told = []
     for axes, (name, bins) in zip(np.atleast_1d(grid), panels.items(), strict=True):
         sure, right, counts = (np.array(column, dtype=float) for column in zip(*bins, strict=True))
