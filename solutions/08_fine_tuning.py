@@ -83,7 +83,6 @@ plots.heads(
 # %% experiment
 import copy
 import random
-import socket
 
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
@@ -153,7 +152,7 @@ def pool_last_token(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     """Return the state of each text's last token, shape (B, C).
 
     hidden          states, (B, T, C)
-    attention_mask  (B, T), integers: 1 at tokens of the text, 0 at padding, which may stand left or right of the text
+    attention_mask  (B, T), integers: 1 at tokens of the text, 0 at padding, which may stand on the left and on the right
 
     >>> hidden = torch.tensor([[[1.0], [2.0], [3.0]], [[4.0], [5.0], [6.0]]])
     >>> pool_last_token(hidden, torch.tensor([[1, 1, 0], [0, 1, 1]]))
@@ -200,11 +199,11 @@ check.equal(
     ],
 )
 check.equal(
-    pooled(states, torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 1, 1]])),
-    torch.tensor([[14.0, -4.0], [22.0, -6.0], [34.0, -3.0]]),
-    name="padding on the left of the first and third text",
+    pooled(states, torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 1, 0]])),
+    torch.tensor([[14.0, -4.0], [22.0, -6.0], [33.0, -2.0]]),
+    name="padding on the left, on the right, and on both sides",
     causes=[
-        (torch.tensor([[12.0, -2.0], [22.0, -6.0], [33.0, -2.0]]), "you count the tokens, but with padding on the left the text does not begin at place 0."),
+        (torch.tensor([[12.0, -2.0], [22.0, -6.0], [32.0, -1.0]]), "you count the tokens, but with padding on the left the text does not begin at place 0."),
         (lambda got: True, "padding may stand on either side: look for the last 1 of the mask."),
     ],
 )
@@ -348,7 +347,7 @@ check.equal(
     atol=1e-5,
     causes=[
         (0.626523, "the losses are added up; take their mean."),
-        (0.487056, "there are two softmaxes: cross-entropy takes the logits themselves."),
+        (0.488548, "there are two softmaxes: cross-entropy takes the logits themselves."),
         (lambda got: got is None, "there are labels, so there is a loss."),
         (lambda got: tuple(got.shape) == (2,), "there is one loss for each text; take the mean."),
     ],
@@ -776,7 +775,6 @@ check.equal(
         (torch.tensor([[2, 0], [0, 2], [2, 1]]), "start and end are each the best by themselves, so that an end can stand before its start; look for the best sum with start <= end."),
         (torch.tensor([[0, 2], [0, 2], [1, 2]]), "exchanging the two is no remedy when the end stands before the start: look for the best sum with start <= end."),
         (torch.tensor([[2, 2], [0, 2], [2, 2]]), "the best start is taken first; another start may give a larger sum."),
-        (torch.tensor([[0, 0], [0, 2], [1, 1]]), "the best end is taken first; another start may give a larger sum."),
         (torch.tensor([[0, 1], [0, 2], [0, 1]]), "a span of one token is missing: start and end may be the same place."),
         (torch.tensor([[0, 0], [2, 0], [1, 0]]), "rows and columns of the table are exchanged."),
         (torch.tensor([[0, 1], [0, 3], [0, 2]]), "the end is the place of the last token, not the one after it."),
@@ -787,6 +785,7 @@ check.equal(
     torch.tensor([[0, 0], [0, 1]]),
     name="the best spans of two texts, up to two tokens long",
     causes=[
+        (torch.tensor([[0, 0], [1, 2]]), "the best end is taken first; another end may give a larger sum."),
         (torch.tensor([[0, 0], [0, 2]]), "this span has three tokens: from i to j there are j - i + 1."),
         (torch.tensor([[0, 0], [0, 0]]), "spans of two tokens are missing: from i to j there are j - i + 1."),
         (lambda got: True, "among the spans of one or two tokens, the one with the largest sum is wanted."),
@@ -902,7 +901,7 @@ def verbalizer_logits(logits: Tensor, attention_mask: Tensor, words: list[str], 
     """Return the logits of the label words as the next word of each text, shape (B, number of words).
 
     logits          of a language model, (B, T, V): at each place for the token after it
-    attention_mask  (B, T), integers: 1 at tokens of the text, 0 at padding, left or right of the text
+    attention_mask  (B, T), integers: 1 at tokens of the text, 0 at padding, which may stand on both sides
     words           one word for each label, without a space; in the text a space stands before it
     encode          a function from a text to its list of tokens
 
@@ -1122,27 +1121,23 @@ plots.lines(
 # Online, the same cell on SST-2 itself:
 
 # %% experiment
-def online():
-    try:
-        socket.create_connection(("huggingface.co", 443), timeout=3).close()
-    except OSError:
-        return False
-    return True
+from nextword.films import film_sentences
 
-
-sst2_accuracies = None
-if online():
-    from datasets import load_dataset
-
-    sst2 = load_dataset("stanfordnlp/sst2")
-    films = {"train": sst2["train"].shuffle(seed=0).select(range(600)), "test": sst2["validation"].select(range(400))}
-    film_labels = {part: torch.tensor(films[part]["label"]) for part in films}
-    film_states = {part: {"template": last_states([template.format(t.strip()) for t in films[part]["sentence"]]), "text alone": last_states([t.strip() for t in films[part]["sentence"]])} for part in films}
+sst2_accuracies = {}
+try:
+    films = {"train": film_sentences("train", 600), "test": film_sentences("validation", 400)}
+except (OSError, ImportError) as error:
+    films = {}
+    print(error)
+if films:
+    film_labels = {part: torch.tensor([int(label == "positive") for _, label in pairs]) for part, pairs in films.items()}
+    film_states = {
+        part: {"template": last_states([template.format(text) for text, _ in pairs]), "text alone": last_states([text for text, _ in pairs])}
+        for part, pairs in films.items()
+    }
     sst2_accuracies = few_labels(film_states["train"], film_labels["train"], film_states["test"], film_labels["test"], beginnings)
-    for name, by_size in sst2_accuracies.items():
-        print(name.ljust(22) + "".join(f"{m:>9.3f} ± {h:.3f}" for m, h in map(mean_and_interval, by_size.values())))
-else:
-    print("SST-2 is fetched from the Hugging Face hub, which can't be reached from here. Everything else works without it.")
+for name, by_size in sst2_accuracies.items():
+    print(name.ljust(22) + "".join(f"{m:>9.3f} ± {h:.3f}" for m, h in map(mean_and_interval, by_size.values())))
 
 # %% [markdown] question="label-words" points=3 minutes=5
 # **Question 1.** (a) Why do the words *cat* and *dog* come out between the right and the swapped words with four examples, and near the right ones with 256?
@@ -1392,6 +1387,9 @@ def answer_log_probability(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 # %% test="answer_log_probability" points=3
+N = -100
+
+
 def log_probability(logits, labels):
     """What your function returns; an error of shapes is returned, to be named below."""
     try:
@@ -1411,7 +1409,7 @@ check.equal(
     causes=[
         (lambda got: isinstance(got, Exception), "something could not be looked up: -100 is no column; put another there and leave it out of the sum."),
         (torch.tensor([math.log(0.1 * 0.25)]), "the logits at a place are those for the token after it: shift by one."),
-        (torch.tensor([math.log(0.3 * 0.1)]), "you shifted the wrong way: logits of all but the last place go with labels of all but the first."),
+        (torch.tensor([math.log(0.25 * 0.4)]), "you shifted the wrong way: logits of all but the last place go with labels of all but the first."),
         (torch.tensor([math.log(0.6 * 0.7) / 2]), "this is the mean over the answer's tokens; take the sum, as probabilities multiply."),
         (torch.tensor([math.log(0.6 * 0.7) / 4]), "this is the mean over all places; take the sum over the answer."),
         (torch.tensor([-math.log(0.6 * 0.7)]), "the sign is turned: a log probability is negative."),
@@ -1556,7 +1554,7 @@ def examine(network, chats):
     }
 
 
-TUNING_STEPS = 50
+TUNING_STEPS = 40
 asked_models = {"before": examine(model, test_chats[:100])}
 torch.manual_seed(0)
 tuned = tune(copy.deepcopy(model), training_rows, TUNING_STEPS, learning_rate=1e-3)
@@ -1568,7 +1566,7 @@ for name, found in asked_models.items():
     print(f"{name:>7}: {found['plain']:.0%} plain, {found['careful']:.0%} careful, {found['right label']:.0%} with the right label")
 
 # %% [markdown]
-# Fifty steps, a few seconds, and the *form* of the answers has changed altogether: the tuned model answers in sentences of the two kinds, to instructions that it has never seen, and stops at their end. What it *knows* has changed much less, if you compare the right labels. This is the usual finding: tuning chooses among
+# Forty steps, a few seconds, and the *form* of the answers has changed altogether: the tuned model answers in sentences of the two kinds, to instructions that it has never seen, and stops at their end. What it *knows* has changed much less, if you compare the right labels. This is the usual finding: tuning chooses among
 # what a model can do already (Zhou et al. 2023 call it the superficial alignment hypothesis).
 #
 # Both manners are in the data, so both are in the answers, mixed. Section 7 makes a choice.
@@ -1711,15 +1709,14 @@ check.equal(
     causes=[
         (torch.tensor([[110.0, 203.0]]), "the scale is missing: what A and B add is multiplied by alpha / rank."),
         (torch.tensor([[173.0, 210.0]]), "the scale is alpha; it is alpha / rank."),
-        (torch.tensor([[155.0, 208.0]]), "the scale is lost to rank alone: it is alpha / rank."),
-        (torch.tensor([[102.25, 202.25]]), "the scale is upside down: alpha / rank."),
+        (torch.tensor([[119.0, 204.0]]), "the scale is rank; it is alpha / rank."),
+        (torch.tensor([[103.25, 202.25]]), "the scale is upside down: alpha / rank."),
         (torch.tensor([[101.0, 202.0]]), "what A and B add is missing."),
         (torch.tensor([[36.0, 4.0]]), "what the frozen layer returns is missing."),
         (torch.tensor([[37.0, 6.0]]), "the bias is lost."),
         (torch.tensor([[237.0, 406.0]]), "the bias is added twice."),
-        (torch.tensor([[113.0, 212.0]]), "A and B are applied in the wrong order or transposed: first A, then B."),
-        (torch.tensor([[137.0 * 4, 206.0 * 4]]), "the scale is for what A and B add, not for the frozen layer."),
-        (torch.tensor([[437.0, 812.0]]), "the scale is for what A and B add, not for the frozen layer."),
+        (torch.tensor([[121.0, 214.0]]), "A and B are applied in the wrong order or transposed: first A, then B."),
+        (torch.tensor([[440.0, 812.0]]), "the scale is for what A and B add, not for the frozen layer."),
         (lambda got: True, "W x + b + alpha / rank * B A x: first A, then B."),
     ],
 )
@@ -1892,7 +1889,7 @@ check.equal(
         (0.533758, "this is the probability of the choice; take minus its logarithm."),
         (0.466242, "this is one minus the probability of the choice; take minus its logarithm."),
         (lambda got: tuple(got.shape) == (2,), "there is one loss for each pair; take the mean."),
-        (lambda got: abs(float(got) - math.log1p(math.exp(-0.4)) / 2 - math.log1p(math.exp(-0.1)) / 2) < 1e-4, "the chosen answer's reward alone is in the loss."),
+        (0.609237, "the chosen answer's reward alone is in the loss."),
         (lambda got: True, "beta times (chosen: policy - reference) minus (rejected: policy - reference); then minus log sigma, and the mean."),
     ],
 )
