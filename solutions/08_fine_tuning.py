@@ -109,9 +109,10 @@ def load(kind, name, stand_in):
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if kind is AutoModelForCausalLM:  # a model that was never in a chat has no tokens for the markers
-        if tokenizer.add_tokens([m for m in MARKERS if m not in tokenizer.get_vocab()], special_tokens=True):
-            model.resize_token_embeddings(len(tokenizer))
+    unknown = [marker for marker in MARKERS if marker not in tokenizer.get_vocab()]
+    if unknown and kind is AutoModelForCausalLM:  # it was never in such a chat: the markers become new tokens
+        tokenizer.add_tokens(unknown, special_tokens=True)
+        model.resize_token_embeddings(len(tokenizer))
     return tokenizer, model.eval().to(device)
 
 
@@ -598,9 +599,10 @@ def tag_rows(data):
     batch = encoder_tokenizer(texts, return_tensors="pt", padding=True, return_offsets_mapping=True)
     labels = torch.full(batch.input_ids.shape, -100)
     for i, (words, tags) in enumerate(data):
-        begins = {}
+        begins, at = {}, 0
         for word, tag in zip(words, tags):
-            begins[sum(len(w) + 1 for w in words[: len(begins)])] = tag
+            begins[at] = tag
+            at += len(word) + 1
         for place, (start, end) in enumerate(batch.offset_mapping[i].tolist()):
             start += texts[i][start:end].startswith(" ")
             if start < end and start in begins:
@@ -1584,7 +1586,7 @@ for name, found in asked_models.items():
 # %% [markdown]
 # ## 6 LoRA: train two matrices beside each
 #
-# In the last experiment every weight moved. For a model of 7 billion parameters this needs some 100 GB of memory, most of it for the optimiser, and each task leaves another 14 GB of weights on the disk. Hu et al. (2022) observed that the *change* that fine-tuning makes is simple: a matrix of low **rank** does
+# In the last experiment every weight moved. For a model of 7 billion parameters this takes more than 100 GB of memory in float32: 28 for the weights, 28 for the gradients, and 56 for the two numbers that AdamW keeps for each weight. And every task leaves another copy of all weights on the disk. Hu et al. (2022) observed that the *change* that fine-tuning makes is simple: a matrix of low **rank** does
 # nearly as well. So keep the weights $W$ as they are, and learn only two narrow matrices beside them:
 #
 # $$y = W x + b + \frac{\alpha}{r}\, B A x, \qquad A: r \times n_\text{in}, \quad B: n_\text{out} \times r$$
