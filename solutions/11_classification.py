@@ -32,7 +32,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -62,6 +61,14 @@ def accuracy(gold, predicted):
     return sum(a == b for a, b in zip(gold, predicted, strict=True)) / len(gold)
 
 
+@dataclass
+class Model:
+    """What this notebook needs of a language model."""
+
+    encode: Callable[[str], list[int]]  # a text -> its token ids
+    logits: Callable[[Tensor], Tensor]  # ids (B, T) -> logits of the token after each place (B, T, V)
+
+
 # A language model small enough to check by hand. Its tokens are words with the space before them; what comes next depends on the last token alone.
 TOY_TOKENS = [" good", " bad", " not", "<s>", "Mood:", "Verdict:", "\n", "other"]
 TOY_NEXT = {  # the probability of " good", " bad" and " not"; the rest goes to the other five in equal parts
@@ -82,10 +89,11 @@ def toy_logits(idx):
         known = TOY_NEXT.get(token, (0.125, 0.125, 0.125))
         rows.append(list(known) + [(1 - sum(known)) / 5] * 5)
     logits = torch.tensor(rows).log()[idx] + 3.0  # logits may have any sum
-    return logits * (idx[:, :1] == TOY_TOKENS.index("<s>"))[..., None]  # it is lost where a row does not begin with <s>
+    begun = (idx[:, :1] == TOY_TOKENS.index("<s>"))[..., None]
+    return torch.where(begun, logits, -torch.arange(8.0))  # it is lost where a row does not begin with <s>
 
 
-toy = SimpleNamespace(encode=toy_encode, logits=toy_logits)
+toy = Model(encode=toy_encode, logits=toy_logits)
 
 print(preset())
 
@@ -264,7 +272,7 @@ print(model)
 # Then a row reads what belongs to the padding: count from the length of this row, not from the end of the batch. Or the padding is on the left.
 # </details>
 #
-# <details><summary>I see 0.0250 instead of 0.12</summary>
+# <details><summary>I see 0.0015 instead of 0.12</summary>
 #
 # The answer was encoded by itself and got a start token of its own.
 # </details>
@@ -325,13 +333,11 @@ check.equal(
         (share(0.5, 0.2, 0.2), "only the first token of ' not good' was counted: add up all tokens of the answer."),
         (share(0.5, 0.2, 0.6), "only the last token of ' not good' was counted: add up all tokens of the answer."),
         (share(0.5, 0.2, 0.8), "probabilities were added; their logs are added, which multiplies them."),
-        (share(0.0125, 0.005, 0.003), "the answer was encoded by itself and got a start token of its own: encode prompt + answer, and take off the ids of the prompt."),
-        (share(0.0125, 0.02, 0.00), "the answer was encoded by itself and got a start token of its own: encode prompt + answer, and take off the ids of the prompt."),
-        (share(0.02, 0.02, 0.012), "the answer was encoded by itself and got a start token of its own: encode prompt + answer, and take off the ids of the prompt."),
-        (share(0.125, 0.125, 0.0625), "one place off: logits at a place are about the token after it, so read the place before the token."),
+        (share(0.0025, 0.0025, 0.0015), "the answer was encoded by itself and got a start token of its own: encode prompt + answer, and take off the ids of the prompt."),
+        (share(0.125, 0.125, 0.00625), "one place off: logits at a place are about the token after it, so read the place before the token."),
         (lambda p: bool((p > 1).any()), "these are logits; make them log-probabilities with log_softmax over the vocabulary."),
         (lambda p: bool((p < 0.03).all()) and bool((p[0, 0] / p[0, 1] - 2.5).abs() < 0.01), "the tokens of the prompt are in the sum; only those of the answer count."),
-        (lambda p: bool((p[0, :2] - 0.125).abs().max() < 1e-4) or bool((p[0, 2] - 0.12).abs() < 1e-4), "padding on the left moves the text: fill up on the right, and read the place of each row's own answer."),
+        (lambda p: bool((p[0, :2] - torch.tensor([0.6323, 0.2326])).abs().max() < 1e-3), "padding on the left moves the text: fill up on the right, and read the place of each row's own answer."),
         (lambda p: True, "a row reads what is not its own: count the places from the row's own length, not from the end of the batch; one place before each token of the answer."),
     ],
 )
@@ -356,7 +362,7 @@ def watched_logits(idx):
     return toy_logits(idx)
 
 
-watched = SimpleNamespace(encode=toy_encode, logits=watched_logits)
+watched = Model(encode=toy_encode, logits=watched_logits)
 check.equal(
     scored(watched, two * 5, [" good"], batch_size=4).flatten(),
     torch.tensor([0.5, 0.1] * 5),
@@ -383,7 +389,7 @@ def random_model(seed, size=11, bos=True, swallow=False):
         hidden = torch.cumsum(table[idx] * (torch.arange(1, idx.shape[1] + 1)[:, None] * 0.37).cos(), dim=1)
         return hidden * 0.5 - 4.0
 
-    return SimpleNamespace(encode=encode, logits=logits)
+    return Model(encode=encode, logits=logits)
 
 
 def brute_force_scores(model, prompts, answers):
@@ -406,7 +412,7 @@ for seed, swallow in [(0, False), (1, True), (2, True)]:
             check.equal(got.detach(), want, name=f"random model {seed}, answers {some_answers}, batches of {size}", atol=1e-4, rtol=1e-4)
 check.equal(scored(random_model(5), ["q:"], [" "]).shape[0], 1, name="an answer that is a space")
 check.equal(
-    label_log_probabilities(SimpleNamespace(encode=toy_encode, logits=lambda idx: toy_logits(idx) * 1000), ["Mood:"], [" bad", " good"]).detach(),
+    label_log_probabilities(Model(encode=toy_encode, logits=lambda idx: toy_logits(idx) * 1000), ["Mood:"], [" bad", " good"]).detach(),
     torch.tensor([[1000 * float(np.log(0.4)), 0.0]]),
     name="logits a thousand times as large",
     atol=1e-2,
@@ -485,9 +491,9 @@ check.equal(
     name="labels of two texts with three answers",
     causes=[
         (lambda labels: not isinstance(labels[0], str), "these are numbers; return the names of the labels."),
-        (["positive", "positive"], "the best single answer was taken; add up the probabilities of all answers of a label first."),
+        (["positive", "positive"], "the best single answer decided, or a mean, or a sum of logs; add up the probabilities of all answers of a label."),
         (lambda labels: len(labels) != 2, "one label per text: each row by itself."),
-        (lambda labels: True, "compare the labels of each row by the sum of the probabilities of their answers, not by a mean."),
+        (lambda labels: True, "compare the labels of each row by the sum of the probabilities of their answers."),
     ],
 )
 check.equal(
@@ -932,6 +938,8 @@ check.equal(contextual_calibration(table[:1], table[:1]).exp(), torch.full((1, 3
 # We show four *positive* reviews and nothing else, and ask about the test reviews, of which half are negative. Then we ask the same prompt about blank texts, and calibrate.
 
 # %% experiment
+from types import SimpleNamespace
+
 BLANKS = ["N/A", "[MASK]", ""]
 review_texts = part("reviews", "test")[::2]
 review_gold = [text.label for text in review_texts]
@@ -1045,7 +1053,7 @@ check.equal(
         (torch.tensor([0.25]), "the sign: surprise is minus the log-probability."),
         (torch.tensor([2.614004]), "2 to the power of nats: with natural logs the base is e."),
         (torch.tensor([5.0]), "a mean of 1/P was taken; average the logs."),
-        (torch.tensor([8.0]), "one place off: the logits at a place are about the token after it."),
+        (torch.tensor([20.0]), "one place off: the logits at a place are about the token after it."),
         (lambda p: bool((p < 1).any()), "a perplexity is never below 1: logits must become log-probabilities with log_softmax."),
     ],
 )
@@ -1075,7 +1083,7 @@ def letter_model(seed, size=13):
     def logits(idx):
         return torch.cumsum(table[idx] * (torch.arange(1, idx.shape[1] + 1)[:, None] * 0.61).sin(), dim=1) * 0.6 - 7.0
 
-    return SimpleNamespace(encode=lambda text: [ord(letter) % size for letter in text], logits=logits)
+    return Model(encode=lambda text: [ord(letter) % size for letter in text], logits=logits)
 
 
 sizes_seen = []
@@ -1086,7 +1094,7 @@ def watching_logits(idx):
     return toy_logits(idx)
 
 
-prompt_perplexity(SimpleNamespace(encode=toy_encode, logits=watching_logits), ["Mood: good", "a b c"] * 5, batch_size=4)
+prompt_perplexity(Model(encode=toy_encode, logits=watching_logits), ["Mood: good", "a b c"] * 5, batch_size=4)
 check.that(max(sizes_seen) <= 4 and len(sizes_seen) <= 5, "batch_size prompts in each call")
 for seed in range(3):
     some_model = letter_model(seed)
@@ -1130,8 +1138,7 @@ for name, template in WAYS.items():
 
 # %% experiment
 surprises, hits = np.array(list(ways.values())).T
-order_of = lambda values: np.argsort(np.argsort(values))
-agreement = np.corrcoef(order_of(surprises), order_of(hits))[0, 1]
+agreement = np.corrcoef(surprises.argsort().argsort(), hits.argsort().argsort())[0, 1]
 plots.show(
     plots.scatter(
         ways,
@@ -1219,31 +1226,31 @@ def f1_of(gold, predicted, labels):
 
 
 check.equal(
-    f1_of("a a a b b c", "a a b b c c", "a b c"),
-    (4 / 5 + 1 / 2 + 2 / 3) / 3,
-    name="macro-F1 of six texts with three labels",
+    f1_of("a a a a b c c", "a a b c b c b", "a b c"),
+    (2 / 3 + 1 / 2 + 1 / 2) / 3,
+    name="macro-F1 of seven texts with three labels",
     causes=[
-        (4 / 6, "this is accuracy, or micro-F1; take the F1 of each label, and their mean."),
-        ((4 / 5 * 3 + 1 / 2 * 2 + 2 / 3) / 6, "the labels are weighted by how often they occur; in macro-F1 each counts the same."),
-        ((2 / 3 + 1 / 2 + 1) / 3, "this is the mean recall (TP among gold); F1 also counts what the coder named wrongly."),
-        ((1 + 1 / 2 + 1 / 2) / 3, "this is the mean precision (TP among the coder's); F1 also counts what the coder missed."),
-        (((1 + 2 / 3) / 2 + 1 / 2 + (1 + 1 / 2) / 2) / 3, "you took the plain mean of precision and recall; F1 is 2 TP / (2 TP + FP + FN)."),
-        (2 * (2 / 3) * (13 / 18) / (2 / 3 + 13 / 18), "you averaged precision and recall over the labels first; take the F1 of each label first."),
-        ((2 / 3 + 1 / 3 + 1 / 2) / 3, "TP counts twice in F1: 2 TP / (2 TP + FP + FN)."),
-        (4 / 5 + 1 / 2 + 2 / 3, "this is the sum; divide by the number of labels."),
+        (4 / 7, "this is accuracy, or micro-F1; take the F1 of each label, and their mean."),
+        ((2 / 3 * 4 + 1 / 2 + 1 / 2 * 2) / 7, "the labels are weighted by how often they occur; in macro-F1 each counts the same."),
+        ((1 / 2 + 1 + 1 / 2) / 3, "this is the mean recall (TP among gold); F1 also counts what the coder named wrongly."),
+        ((1 + 1 / 3 + 1 / 2) / 3, "this is the mean precision (TP among the coder's); F1 also counts what the coder missed."),
+        ((3 / 4 + 2 / 3 + 1 / 2) / 3, "you took the plain mean of precision and recall; F1 is 2 TP / (2 TP + FP + FN)."),
+        (2 * (11 / 18) * (2 / 3) / (11 / 18 + 2 / 3), "you averaged precision and recall over the labels first; take the F1 of each label first."),
+        ((1 / 2 + 1 / 3 + 1 / 3) / 3, "TP counts twice in F1: 2 TP / (2 TP + FP + FN)."),
+        (2 / 3 + 1 / 2 + 1 / 2, "this is the sum; divide by the number of labels."),
     ],
 )
 check.equal(
-    f1_of("a a a b", "a a b -", "a b c"),
-    (4 / 5) / 3,
+    f1_of("a a a b", "a a - b", "a b c"),
+    (4 / 5 + 1 + 0) / 3,
     name="macro-F1 with a text without an answer, and a label c that nobody used",
     causes=[
         (lambda f1: isinstance(f1, Exception), "0 divided by 0: a label that occurs in neither list has an F1 of 0."),
         (lambda f1: f1 != f1, "0 divided by 0: a label that occurs in neither list has an F1 of 0."),
-        ((4 / 5) / 2, "a label that nobody used was left out; average over all of `labels`."),
-        ((4 / 5) / 4, "None is no label: average over `labels` only."),
-        ((4 / 5 + 1) / 3, "a label that occurs in neither list has an F1 of 0, not 1."),
-        (lambda f1: True, "a text without an answer stays in: gold's label was missed there."),
+        ((4 / 5 + 1) / 2, "a label that nobody used was left out; average over all of `labels`."),
+        ((4 / 5 + 1) / 4, "None is no label: average over `labels` only."),
+        ((4 / 5 + 1 + 1) / 3, "a label that occurs in neither list has an F1 of 0, not 1."),
+        (2 / 3, "a text without an answer stays in: gold's label was missed there."),
     ],
 )
 check.equal(
@@ -1574,7 +1581,10 @@ def measured(name, coder):
     predicted = coder()
     row = {"seconds": time.process_time() - started, "predicted": predicted}
     common = most_frequent([], [text.label for text in part(name, "train")], [""])[0]
-    gain = lambda g, p: accuracy(g, p) - g.count(common) / len(g)
+
+    def gain(g, p):
+        return accuracy(g, p) - g.count(common) / len(g)
+
     for measure, statistic in {**MEASURES, "gain": gain}.items():
         row[measure] = (statistic(gold, predicted), *bootstrap_interval(statistic, gold, predicted, np.random.default_rng(0)))
     return row
@@ -1649,21 +1659,20 @@ plots.intervals(
 # the course's model was *not* trained on.
 
 # %% experiment
-from nextword.causal_lm import hub_is_reachable
+from nextword.tweets import TARGETS as TWEET_TARGETS
+from nextword.tweets import stance_tweets
 
-if hub_is_reachable():
-    from datasets import load_dataset
-
-    tweets = load_dataset("cardiffnlp/tweet_eval", "stance_climate", split="test")
-    names = ["none", "against", "favour"]  # in the order of its numbers
-    tweet_gold = [names[number] for number in tweets["label"]]
-    asked = [render_prompt(TEMPLATES["posts"], {"text": text, "target": "action on climate change"}) for text in tweets["text"]]
-    tweet_said = classify(label_log_probabilities(hub_model or model, asked, answers_of("posts"), 16), list(LABELS["posts"]))[0]
-    f1 = lambda g, p: macro_f1(g, p, ["favour", "against"])
-    low, high = bootstrap_interval(f1, tweet_gold, tweet_said, np.random.default_rng(0))
-    print(f"{len(tweet_gold)} tweets, {(hub_model or model).name}: mean F1 of favour and against {f1(tweet_gold, tweet_said):.2f} ({low:.2f} to {high:.2f})")
-else:
-    print("The tweets of tweet_eval are on the hub, which is out of reach here. With a network, run this cell again.")
+try:
+    tweets = stance_tweets("climate")
+except (OSError, ImportError) as error:
+    tweets = []
+    print(error)
+if tweets:
+    reader, tweet_gold = hub_model or model, [stance for _, stance in tweets]
+    asked = [render_prompt(TEMPLATES["posts"], {"text": text, "target": TWEET_TARGETS["climate"]}) for text, _ in tweets]
+    tweet_said = classify(label_log_probabilities(reader, asked, answers_of("posts")), list(LABELS["posts"]))[0]
+    for name, sides in {"favour and against": ["favour", "against"], "all three": list(LABELS["posts"])}.items():
+        print(f"{len(tweets)} tweets, {reader.name}: mean F1 of {name} {macro_f1(tweet_gold, tweet_said, sides):.2f}")
 
 # %% [markdown]
 # ## 10 When the model writes its answer
@@ -1720,6 +1729,7 @@ for answer, want, cause in [
     ("**Against.**", "against", "capitals and punctuation make no difference; work with words_of(answer)."),
     ("The post is unfavourable.", None, "a label inside another word was taken for the label; only whole words count."),
     ("It is in favour, clearly in favour", "favour", "one label named twice is still one label."),
+    ("favour, surely not", "favour", "words after a label do not negate it; mind a slice that begins below 0, at the end of the list."),
     ("favour or against", None, "two labels are named; the first, or the last, is a guess. Return None."),
     ("I can't say.", None, "no label is named: return None."),
     ("", None, "an empty answer names no label: return None."),
@@ -1729,7 +1739,6 @@ for answer, want, cause in [
     ("favour, not against", "favour", "a negated mention does not count, but the other one does."),
     ("Not a question of money, I am against", "against", "only the two words before a label can negate it."),
     ("against: it does not work", "against", "words after a label do not negate it."),
-    ("against, I think not", "against", "words after a label do not negate it; mind a slice that begins below 0."),
     ("It isn\u2019t in favour.", None, "isn\u2019t has a typographical apostrophe; words_of(answer) takes care of it."),
 ]:
     check.equal(parse_label(answer, SIDES), want, name=f"parse_label({answer!r}, {SIDES})", causes=[(lambda label: True, cause)])
@@ -1744,7 +1753,7 @@ import random
 
 random_answers = random.Random(111)
 fillers = ["the", "post", "is", "not", "isn't", "really", "Favour", "against", "none", "NEVER", "unfavourable", "nonetheless", "hardly", "I'd", "don\u2019t"]
-for number in range(150):
+for _ in range(150):
     pieces = random_answers.choices(fillers, k=random_answers.randrange(1, 8))
     clean = [piece.lower().replace("\u2019", "'") for piece in pieces]
     counted = set()
@@ -1804,22 +1813,20 @@ def validate_annotator(
     human: list[str],
     machine: list[str | None],
     seen: list[str],
-    measures: dict[str, Callable[[list, list], float]],
-    interval: Callable[[Callable, list, list], tuple[float, float]],
+    measures: dict[str, Callable[[list, list], tuple[float, float, float]]],
     required: dict[str, float],
 ) -> dict:
     """Return what a validation says: {"n": ..., "unanswered": ..., "measures": {...}, "accepted": ...}.
 
     texts, human, machine  what was coded, and one label each; None where the machine gave no usable answer
     seen                   texts that were used before (pilot, demonstrations); they are left out of everything
-    measures               name -> function (human, machine) -> float
-    interval               function (measure, human, machine) -> (low, high)
+    measures               name -> function (human, machine) -> (value, low, high)
     required               name of a measure -> what the lower end of its interval must reach at least
 
     "n" is how many texts were validated on, "unanswered" the share of these without an answer, "measures" maps each name to
-    (value, low, high), and "accepted" says whether every requirement is met. Raises ValueError if no text is left.
+    its (value, low, high), and "accepted" says whether every requirement is met. Raises ValueError if no text is left.
 
-    >>> validate_annotator(["t1", "t2", "t3"], ["a", "b", "a"], ["a", "b", None], ["t2"], {"accuracy": accuracy}, lambda m, h, c: (0.1, 0.9), {"accuracy": 0.3})
+    >>> validate_annotator(["t1", "t2", "t3"], ["a", "b", "a"], ["a", "b", None], ["t2"], {"accuracy": lambda h, m: (accuracy(h, m), 0.1, 0.9)}, {"accuracy": 0.3})
     {'n': 2, 'unanswered': 0.5, 'measures': {'accuracy': (0.5, 0.1, 0.9)}, 'accepted': False}
     """
     ### BEGIN SOLUTION
@@ -1827,7 +1834,7 @@ def validate_annotator(
     if not new:
         raise ValueError("Every text was seen before. Have other texts coded by hand.")
     human, machine = [human[i] for i in new], [machine[i] for i in new]
-    found = {name: (measure(human, machine), *interval(measure, human, machine)) for name, measure in measures.items()}
+    found = {name: measure(human, machine) for name, measure in measures.items()}
     return {
         "n": len(new),
         "unanswered": machine.count(None) / len(new),
@@ -1838,27 +1845,24 @@ def validate_annotator(
 
 
 # %% test="validate_annotator" points=3
+def around(value):
+    """A made-up interval: 0.1 to each side."""
+    return (round(value, 6), round(value - 0.1, 6), round(value + 0.1, 6))
+
+
 def shared(human, machine):
     """Accuracy, which tells when it was asked the wrong way."""
-    if None in human:
-        return -1.0
-    return round(sum(h == m for h, m in zip(human, machine)) / len(human), 6)
+    return around(-1.0 if None in human else sum(h == m for h, m in zip(human, machine)) / max(1, len(human)))
 
 
 def always_a(human, machine):
-    return human.count("a") / len(human)
-
-
-def around(measure, human, machine):
-    """A made-up interval: 0.1 to each side."""
-    value = measure(human, machine)
-    return round(value - 0.1, 6), round(value + 0.1, 6)
+    return around(human.count("a") / max(1, len(human)))
 
 
 def validated(required, seen=("t1", "t2"), machine=("b", "b", "a", None, "a", "b", "a")):
     texts = ["t1", "t2", "t3", "t4", "t5", "t6", "t7"]
     human = ["a", "a", "a", "b", "a", "b", "b"]
-    return validate_annotator(texts, human, list(machine), list(seen), {"accuracy": shared, "share of a": always_a}, around, required)
+    return validate_annotator(texts, human, list(machine), list(seen), {"accuracy": shared, "share of a": always_a}, required)
 
 
 found = validated({"accuracy": 0.5})
@@ -1888,8 +1892,7 @@ check.equal(
         (lambda m: abs(m["accuracy"][0] - 3 / 7) < 1e-4, "texts that were seen before must be left out of the measures."),
         (lambda m: abs(m["accuracy"][0] - 3 / 4) < 1e-4, "a text without an answer was left out; it stays, and counts as a mistake."),
         (lambda m: m["accuracy"][0] == -1.0, "the measures want the human labels first."),
-        (lambda m: abs(m["accuracy"][1] - 0.5) > 1e-4, "the interval must be computed from the same texts as the value."),
-        (lambda m: True, "each measure has (value, low, high), from the human labels first and the machine's second."),
+        (lambda m: True, "each measure is called with the human labels and the machine's, and gives (value, low, high)."),
     ],
 )
 for required, want, cause in [
@@ -1921,17 +1924,17 @@ for n, old in [(1, 0), (12, 5), (40, 39), (30, 0)]:
     kept = [i for i in range(n) if texts[i] not in seen_before]
     gold_kept, machine_kept = [human[i] for i in kept], [machine[i] for i in kept]
     for least in [0.0, 0.3, 0.9]:
-        result = validate_annotator(texts, human, machine, seen_before, {"accuracy": shared}, around, {"accuracy": least})
+        result = validate_annotator(texts, human, machine, seen_before, {"accuracy": shared}, {"accuracy": least})
         value = shared(gold_kept, machine_kept)
         want = {
             "n": len(kept),
             "unanswered": machine_kept.count(None) / len(kept),
-            "measures": {"accuracy": (value, round(value - 0.1, 6), round(value + 0.1, 6))},
-            "accepted": round(value - 0.1, 6) >= least,
+            "measures": {"accuracy": value},
+            "accepted": value[1] >= least,
         }
         check.equal(result, want, name=f"{n} texts, {old} of them seen before", atol=1e-5)
 check.equal(validated({}, seen=[])["n"], 7, name="nothing seen before")
-check.raises(ValueError, validate_annotator, [], [], [], [], {}, around, {}, name="no texts at all")
+check.raises(ValueError, validate_annotator, [], [], [], [], {}, {}, name="no texts at all")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1990,13 +1993,14 @@ REQUIRED = {"kappa": 0.60, "accuracy": 0.70}
 print(f"\nFrozen: {form_name}{', calibrated' if calibrate else ''}, with {model.name}. Required: {REQUIRED}")
 
 # %% experiment
-def interval(statistic, human, machine):
-    return bootstrap_interval(statistic, human, machine, np.random.default_rng(0))
+def with_interval(statistic):
+    """The measure as a function that also gives the ends of its interval."""
+    return lambda human, machine: (statistic(human, machine), *bootstrap_interval(statistic, human, machine, np.random.default_rng(0)))
 
 
 validation = validate_annotator(
     [text.text for text in human_texts], human_codes, code(frozen_form, human_texts, calibrate),
-    [text.text for text in pilot_texts], MEASURES, interval, REQUIRED,
+    [text.text for text in pilot_texts], {name: with_interval(statistic) for name, statistic in MEASURES.items()}, REQUIRED,
 )
 for name, (value, low, high) in validation["measures"].items():
     print(f"{name:9} {value:.2f} ({low:.2f} to {high:.2f})" + (f", required {REQUIRED[name]:.2f} at the lower end" if name in REQUIRED else ""))
@@ -2018,9 +2022,12 @@ off = {}
 for target in TARGETS["posts"]:
     here = [i for i, text in enumerate(all_texts) if text.target == target]
     for label in STANCES:
-        share_of = lambda written, said, label=label: said.count(label) / len(said) - written.count(label) / len(written)
+
+        def share_of(written, said, label=label):
+            return said.count(label) / len(said) - written.count(label) / len(written)
+
         pair = [all_texts[i].label for i in here], [coded[i] for i in here]
-        off[f"{label}: {target.removeprefix('a ')}"] = (share_of(*pair), *interval(share_of, *pair))
+        off[f"{label}: {target.removeprefix('a ')}"] = with_interval(share_of)(*pair)
 worst = max(off.values(), key=lambda triple: abs(triple[0]))[0]
 plots.intervals(
     off,

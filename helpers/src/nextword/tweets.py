@@ -1,0 +1,36 @@
+"""Real posts with stances, from the hub: the tweets of SemEval-2016 task 6 (Mohammad et al. 2016)."""
+
+from __future__ import annotations
+
+from nextword.causal_lm import hub_is_reachable
+
+DATASET = "cardiffnlp/tweet_eval"  # Barbieri et al. 2020; parquet, so that no script runs
+TARGETS = {
+    "abortion": "the legalisation of abortion",
+    "atheism": "atheism",
+    "climate": "action on climate change",
+    "feminist": "the feminist movement",
+    "hillary": "Hillary Clinton",
+}
+STANCES = ("none", "against", "favour")  # in the order of the dataset's numbers; there, the last is "favor"
+
+
+def stance_tweets(topic: str, split: str = "test") -> list[tuple[str, str]]:
+    """Return pairs (tweet, stance) on one of `TARGETS`; stances are named as in the course's posts.
+
+    Raises ValueError for an unknown topic, OSError where the hub is out of reach, ImportError without
+    Hugging Face `datasets`.
+    """
+    if topic not in TARGETS:
+        raise ValueError(f"There are no tweets on {topic!r}. Choose one of: {', '.join(TARGETS)}.")
+    if not hub_is_reachable():
+        raise OSError(
+            "The tweets of tweet_eval are on the hub, which is out of reach here. "
+            "With a network, run this cell again."
+        )
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise ImportError("Tweets need Hugging Face datasets. Run: pip install datasets.") from error
+    rows = load_dataset(DATASET, f"stance_{topic}", split=split)
+    return [(str(row["text"]), STANCES[row["label"]]) for row in rows]
