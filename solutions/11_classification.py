@@ -48,7 +48,23 @@ TEMPLATES = {
     "headlines": "Headline: {text}\nTopic:",
     "posts": "Post: {text}\nStance towards {target}:",
 }
+BLANKS = ["N/A", "[MASK]", ""]  # texts that say nothing (section 6)
 NEGATIONS = {"not", "no", "non", "never", "neither", "nor", "hardly", "cannot", "without"}
+
+
+def part(name, split):
+    """The texts of one part (train, validation, test) of a labelled set."""
+    return [text for text in labelled_texts(name) if text.split == split]
+
+
+def fields_of(text):
+    """What a template needs to know of a labelled text."""
+    return {"text": text.text, "target": text.target or ""}
+
+
+def answers_of(name):
+    """The labels of a set as answers, with the space before them."""
+    return [" " + label for label in LABELS[name]]
 
 
 def words_of(text):
@@ -188,15 +204,6 @@ check.equal(render_prompt("  {text}", {"text": "x", "more": "y"}), "  x", name="
 ### END HIDDEN TESTS
 
 # %% experiment
-def part(name, split):
-    """The texts of one part of a labelled set."""
-    return [text for text in labelled_texts(name) if text.split == split]
-
-
-def fields_of(text):
-    return {"text": text.text, "target": text.target or ""}
-
-
 for name in TEMPLATES:
     example = part(name, "train")[4]
     print(render_prompt(TEMPLATES[name], fields_of(example)), f"   <- {example.label}?\n")
@@ -546,13 +553,11 @@ for n, answers_of in [(1, ["a"]), (5, ["a", "b"]), (7, ["b", "a", "b", "c"]), (4
 
 # %% experiment
 def prompts_of(name, texts, template=None):
+    """One prompt for each text, in the usual template of its set or in another one."""
     return [render_prompt(template or TEMPLATES[name], fields_of(text)) for text in texts]
 
 
-def answers_of(name):
-    return [" " + label for label in LABELS[name]]
-
-
+# %% experiment
 gold = {name: [text.label for text in part(name, "test")] for name in TEMPLATES}
 zero_shot = {name: label_log_probabilities(model, prompts_of(name, part(name, "test")), answers_of(name), 32) for name in TEMPLATES}
 for name, scores in zero_shot.items():
@@ -940,7 +945,6 @@ check.equal(contextual_calibration(table[:1], table[:1]).exp(), torch.full((1, 3
 # %% experiment
 from types import SimpleNamespace
 
-BLANKS = ["N/A", "[MASK]", ""]
 review_texts = part("reviews", "test")[::2]
 review_gold = [text.label for text in review_texts]
 blank_texts = [SimpleNamespace(text=text, target="", label="") for text in BLANKS]

@@ -1,0 +1,58 @@
+"""The command behind the table of coders: finds the notebook's own code, and replaces its section only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipes import classification
+
+ROW = {"accuracy": (0.5, 0.4, 0.6), "macro-F1": (0.4, 0.3, 0.5), "kappa": (0.1, 0.0, 0.2), "seconds": 1.25}
+
+
+def test_the_notebooks_own_coders_are_found() -> None:
+    pytest.importorskip("transformers")
+    from nextword.causal_lm import load_causal_lm
+    from nextword.course_lm import course_lm
+
+    names = classification.notebook_names()
+    coders = names["coders"]("headlines", load_causal_lm(course_lm()))
+    assert list(coders)[:3] == ["most frequent label", "bag of words", "fine-tuned head"]
+    assert "course-lm, 4 examples" in coders
+    row = names["measured"]("headlines", coders["most frequent label"])
+    assert row["accuracy"][0] == pytest.approx(0.2) and row["kappa"][0] == 0.0
+
+
+def test_one_row_is_measured_and_printed_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    assert classification.main(["headlines", "--row", "most frequent label"]) == 0
+    printed = capsys.readouterr().out
+    assert "| headlines | most frequent label | 0.20 (0.1" in printed
+    assert "`python -m recipes.classification headlines --row 'most frequent label'`" in printed
+
+
+def test_an_unknown_row_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    with pytest.raises(SystemExit):
+        classification.main(["headlines", "--row", "oracle"])
+    assert "Rows: most frequent label, bag of words" in capsys.readouterr().err
+
+
+def test_a_second_writing_replaces_the_first_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    page.write_text("# Results\n\nThe ladder.\n", encoding="utf-8")
+    line = classification.as_row("posts", "bag of words", ROW, "python -m x")
+    assert line == (
+        "| posts | bag of words | 0.50 (0.40 to 0.60) | 0.40 (0.30 to 0.50) | 0.10 (0.00 to 0.20) | 1.2 "
+        "| `python -m x` |"
+    )
+    classification.write(classification.as_section([line], ["- posts: old."], "About."), page)
+    page.write_text(page.read_text(encoding="utf-8") + "\n## After\n", encoding="utf-8")
+    classification.write(classification.as_section([line], ["- posts: new."], "About."), page)
+    text = page.read_text(encoding="utf-8")
+    assert "new." in text and "old." not in text and text.count(classification.BEGIN) == 1
+    assert text.startswith("# Results\n\nThe ladder.\n\n## Coders") and text.endswith("\n## After\n")
+    page.write_text(classification.BEGIN, encoding="utf-8")
+    with pytest.raises(LookupError, match="both marks"):
+        classification.write("x", page)
