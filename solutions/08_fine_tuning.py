@@ -395,13 +395,13 @@ TAGS = ["other", *KINDS]
 QUESTIONS = {"person": "Who is it?", "animal": "Which animal?", "place": "Where?", "job": "Which job?"}
 WHOLE = [
     "{person} the {job} has a {animal} near the {place}",
-    "the {job} saw a {animal} at the {place} with {person}",
-    "near the {place} a {animal} slept , and {person} met the {job}",
+    "The {job} saw a {animal} at the {place} with {person}",
+    "Near the {place} a {animal} slept , and {person} met the {job}",
     "{person} gave the {animal} to the {job} of the {place}",
-    "the {animal} of {person} ran from the {job} to the {place}",
-    "at the {place} the {job} and {person} looked for the {animal}",
+    "The {animal} of {person} ran from the {job} to the {place}",
+    "At the {place} the {job} and {person} looked for the {animal}",
 ]
-SHORT = ["{person} met the {job}", "the {job} has a {animal}", "a {animal} slept at the {place}", "{person} came from the {place}", "{person} has a {animal}", "the {job} went to the {place}"]
+SHORT = ["{person} met the {job}", "The {job} has a {animal}", "A {animal} slept at the {place}", "{person} came from the {place}", "{person} has a {animal}", "The {job} went to the {place}"]
 
 
 def sentences(n, patterns, half, seed):
@@ -447,7 +447,7 @@ def fine_tune(network, head, loss_of, n_rows, steps, learning_rate=1e-3, seed=0)
     head.eval()
 
 
-example = encoder_tokenizer("Which animal?", "the baker has a goat")
+example = encoder_tokenizer("Which animal?", "The baker has a goat")
 print(encoder_tokenizer.convert_ids_to_tokens(example.input_ids))
 
 # %% [markdown]
@@ -582,7 +582,7 @@ for B, T, C, K, scale in [(1, 1, 2, 2, 1.0), (3, 5, 4, 3, 1.0), (2, 6, 3, 6, 1.0
     ]
     check.equal(loss, sum(one_by_one) / len(one_by_one), name="loss", atol=1e-3 * scale, rtol=1e-4)
     other = torch.where((labels >= 0)[..., None], hidden, torch.randn(B, T, C) * 9)
-    check.equal(tagged(other, labels, weight, bias)[1], float(loss), name="other states at places without label", atol=1e-4 * scale, rtol=1e-4)
+    check.equal(tagged(other, labels, weight, bias)[1], float(loss.detach()), name="other states at places without label", atol=1e-4 * scale, rtol=1e-4)
 check.equal({name: tuple(value.shape) for name, value in TaggingHead(3, 5).state_dict().items()}, {"output.weight": (5, 3), "output.bias": (5,)}, name="parameters")
 ### END HIDDEN TESTS
 
@@ -854,16 +854,17 @@ for name, network in {"never trained": untrained, "pretrained": encoder}.items()
     span_accuracy[name] = float((head.best_spans(span_logits, longest=4) == spans_test).all(1).float().mean())
     print(f"{name}: {span_accuracy[name]:.0%} of the answers exactly right, new words")
 
-asked_words = encoder_tokenizer.convert_ids_to_tokens(span_batch_test.input_ids[0][span_batch_test.attention_mask[0] == 1])
-chances = span_logits[0].softmax(0)[: len(asked_words)]
+told_words = encoder_tokenizer.convert_ids_to_tokens(span_batch_test.input_ids[0][span_allowed_test[0]])
+chances = span_logits[0].softmax(0)[span_allowed_test[0]]
+print(encoder_tokenizer.decode(span_batch_test.input_ids[0][span_batch_test.attention_mask[0] == 1]))
 plots.heat_map(
     chances.T,
     ["start", "end"],
-    [word.replace("Ġ", "") for word in asked_words],
+    [word.replace("Ġ", "") for word in told_words],
     title="Where the tuned encoder thinks that the answer starts and ends",
-    alt="Two rows of squares over the tokens of a question and a sentence: "
-    + "; ".join(f"{side} most likely at {asked_words[int(p.argmax())].replace('Ġ', '')}, probability {p.max():.2f}" for side, p in zip(("start", "end"), chances.T))
-    + ". Tokens of the question have probability 0.",
+    alt="Two rows of squares over the tokens of a sentence: "
+    + "; ".join(f"{side} most likely at {told_words[int(p.argmax())].replace('Ġ', '')}, probability {p.max():.2f}" for side, p in zip(("start", "end"), chances.T))
+    + ". The question stands before it and has probability 0.",
 )
 
 # %% [markdown]
@@ -1114,11 +1115,11 @@ plots.lines(
 )
 
 # %% [markdown]
-# Read the figure from the left. With four examples the label words are about where they were without any, since they have little left to learn; the swapped words begin as far *below* one half as the right ones are above it, and the examples must first undo what the model knows. Words that have nothing to do with
-# the task begin near one half. From left to right the lines come closer: labels replace knowledge. And the new head without a template stays lowest at the end, for another reason: at the last token of a bare review the frozen model is thinking of the next review or the next sentence, and not of sentiment. The template
-# has brought the answer to the place where it is read.
+# Read the figure from the left. The right words start near the dotted line, where they were without any example. The swapped words began as far *below* one half as the right ones are above it, so the examples must first undo what the model knows. Words that have nothing to do with
+# the task begin near one half. To the right the lines come closer: labels replace knowledge. The new head differs in one more way, since it reads a bare review: at its last token the frozen model is busy with what comes next, another sentence or another review. The template
+# brings the answer to the place where it is read.
 #
-# In Gao et al. the swapped words came out above the new head, and here, with few examples, they are far below it. Theirs could change all weights of a large model, ours only two rows; what a frozen model believes, it goes on believing.
+# In Gao et al. even the swapped words came out above the new head. There, all weights of a large model could change; here only two rows can, and what a frozen model believes it goes on believing.
 #
 # Online, the same cell on SST-2 itself:
 
@@ -1747,7 +1748,7 @@ for n_in, n_out, rank, alpha, shape, scale in [(1, 1, 1, 1.0, (3,), 1.0), (5, 3,
         check.equal(layer.merged_weight(), merged.float(), name="merged", atol=1e-3, rtol=1e-3)
 given = nn.Linear(256, 7)
 large = LoRALinear(given, 64, 64)
-check.that(0.005 < float(large.A.std()) < 1.5, "the size of A")
+check.that(0.005 < float(large.A.detach().std()) < 1.5, "the size of A")
 check.equal(large.linear.weight, given.weight.detach(), name="the given weight is kept")
 check.equal(large.linear.bias, given.bias.detach(), name="the given bias is kept")
 x = torch.randn(2, 256)

@@ -137,7 +137,7 @@ def lines(
         side, offset = ("right", (4, 17)) if right else ("left", (9, 6))
         if len(points or {}) <= MANY_POINTS:
             axes.annotate(name, (at_x, at_y), offset, textcoords="offset points", ha=side)
-    if len(x) <= 12 and not log_x:
+    if len(x) <= (12 if not log_x else 6 if intervals else 0):
         axes.set_xticks(x, [f"{value:,.6g}" for value in x])
     elif not log_x and all(value == int(value) for value in x):
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -375,7 +375,10 @@ def stacked_bars(
     axes.set_ylabel(y_label)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.margins(y=0.12)
-    axes.legend(loc="best", frameon=False, reverse=True)
+    if below.min() > 0.8 * below.max():  # bars of one height leave no room between them
+        figure.legend(loc="outside lower center", frameon=False, ncols=len(parts))
+    else:
+        axes.legend(loc="best", frameon=False, reverse=True)
     told = "; ".join(f"{name}: {_told(values)}" for name, values in parts.items())
     return _finish(figure, alt or f"{title}. Stacked bars of {y_label} for {', '.join(labels)}. {told}.")
 
