@@ -34,7 +34,7 @@ def hand_in(notebook: str, *exercises: Any) -> None:
     read = _colabs_notebook() if on_colab else _saved_notebook()
     if read is not None:
         written = [name for name in names if name not in missing]
-        when = "as it is now" if on_colab else "as last saved"
+        when = "as it is now" if on_colab else "as last saved (save it and run this cell again to look anew)"
         for line in _about_checks(read, written):
             print(f"In this notebook, {when}, {line}")
     if on_colab:
