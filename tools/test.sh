@@ -15,7 +15,7 @@ step course build --check
 step course variants
 step course mutate
 # One file at a time in each of two processes: tests of one file share what they built.
-step pytest tests -n 2 --dist loadfile
+step pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed:\n' >&2
