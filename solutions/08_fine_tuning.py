@@ -61,7 +61,7 @@ print(preset())
 #
 # Feed a pretrained transformer a text, and at every place it holds a vector of $C$ numbers, the **state**: what it has gathered about the text for the sake of its own game, the next word or a hidden word. Fine-tuning begins with the
 # observation that the states are good for other things too. All you add is a **head**, a small layer that reads some of the states, and this is most often a single matrix. Radford et al. (2018) did so with GPT and
-# Devlin et al. (2019) with BERT, for a dozen tasks each, and these are the four ways to read that they used:
+# Devlin et al. (2019) with BERT, for about a dozen tasks each, and these are the four ways to read that they used:
 
 # %% experiment
 plots.heads(
@@ -77,7 +77,7 @@ plots.heads(
 )
 
 # %% [markdown]
-# In the models of this notebook, `MODEL` is a GPT and `ENCODER` its masked twin. Both are small and come with the course: `course-lm` has 2.5 million parameters and has read invented stories, reviews, headlines and
+# In this notebook `MODEL` is a GPT and `ENCODER` its masked twin. Both are small and come with the course: `course-lm` has 2.5 million parameters and has read invented stories, reviews, headlines and
 # chats. It is no model of English; but it is there without a network, in a second, in the format of the `transformers` library. **Online, put the name of a model of the hub in the marked lines**, and all cells below run with it.
 
 # %% experiment
@@ -114,6 +114,11 @@ def load(kind, name, stand_in):
         tokenizer.add_tokens(unknown, special_tokens=True)
         model.resize_token_embeddings(len(tokenizer))
     return tokenizer, model.eval().to(device)
+
+
+def rate(network, learning_rate):
+    """Return the learning rate for a network of this width: the rates of this notebook suit 192 numbers per state."""
+    return learning_rate * (192 / network.config.hidden_size) ** 2
 
 
 tokenizer, model = load(AutoModelForCausalLM, MODEL, course_lm())
@@ -432,9 +437,9 @@ def read(network, batch, rows=slice(None)):
     return network(input_ids=batch.input_ids[rows].to(device), attention_mask=batch.attention_mask[rows].to(device)).last_hidden_state.cpu()
 
 
-def fine_tune(network, head, loss_of, n_rows, steps, learning_rate=1e-3, seed=0):
+def fine_tune(network, head, loss_of, n_rows, steps, seed=0):
     """Train network and head together; loss_of(rows) is the loss of some rows. The rate falls to zero."""
-    weights = [*network.parameters(), *head.parameters()]
+    weights, learning_rate = [*network.parameters(), *head.parameters()], rate(network, 1e-3)
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
     generator = torch.Generator().manual_seed(seed)
     for step in range(steps):
@@ -854,9 +859,10 @@ for name, network in {"never trained": untrained, "pretrained": encoder}.items()
     span_accuracy[name] = float((head.best_spans(span_logits, longest=4) == spans_test).all(1).float().mean())
     print(f"{name}: {span_accuracy[name]:.0%} of the answers exactly right, new words")
 
-told_words = encoder_tokenizer.convert_ids_to_tokens(span_batch_test.input_ids[0][span_allowed_test[0]])
-chances = span_logits[0].softmax(0)[span_allowed_test[0]]
-print(encoder_tokenizer.decode(span_batch_test.input_ids[0][span_batch_test.attention_mask[0] == 1]))
+shown = int((spans_test[:, 0] < spans_test[:, 1]).int().argmax())  # the first answer of more than one token
+told_words = encoder_tokenizer.convert_ids_to_tokens(span_batch_test.input_ids[shown][span_allowed_test[shown]])
+chances = span_logits[shown].softmax(0)[span_allowed_test[shown]]
+print(encoder_tokenizer.decode(span_batch_test.input_ids[shown][span_batch_test.attention_mask[shown] == 1]))
 plots.heat_map(
     chances.T,
     ["start", "end"],
@@ -1560,7 +1566,7 @@ def examine(network, chats):
 TUNING_STEPS = 40
 asked_models = {"before": examine(model, test_chats[:100])}
 torch.manual_seed(0)
-tuned = tune(copy.deepcopy(model), training_rows, TUNING_STEPS, learning_rate=1e-3)
+tuned = tune(copy.deepcopy(model), training_rows, TUNING_STEPS, rate(model, 1e-3))
 asked_models["tuned"] = examine(tuned, test_chats[:100])
 for i in range(3):
     print(test_chats[i][0])
@@ -1792,7 +1798,7 @@ for rank in (1, 4, 16):
     torch.manual_seed(0)
     adapted = with_lora(model, rank)
     trained[rank] = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
-    tune(adapted, training_rows, TUNING_STEPS, learning_rate=5e-3)
+    tune(adapted, training_rows, TUNING_STEPS, rate(model, 5e-3))
     answer_loss[f"LoRA, rank {rank}: {trained[rank] / everything:.1%}"] = per_token(adapted, test_rows)
 answer_loss["all weights: 100%"] = per_token(tuned, test_rows)
 plots.show(
@@ -1954,7 +1960,7 @@ chosen_test, rejected_test = as_pairs(choices_test)
 with torch.no_grad():
     start = answers_of(tuned, chosen_test), answers_of(tuned, rejected_test)
 policy = copy.deepcopy(tuned)
-optimizer = torch.optim.AdamW(policy.parameters(), lr=3e-5, weight_decay=0.0)
+optimizer = torch.optim.AdamW(policy.parameters(), lr=rate(policy, 3e-5), weight_decay=0.0)
 moved = {"chosen": [0.0], "rejected": [0.0]}
 preferred = []
 for step in range(1, DPO_STEPS + 1):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from autograder.variants import right, wrong
+from autograder.variants import equivalent, right, wrong
 
 # --- pool_last_token -----------------------------------------------------------------------------------
 
@@ -1037,3 +1037,23 @@ def loss_per_pair(policy_chosen, policy_rejected, reference_chosen, reference_re
 @wrong("dpo_loss", misconception="Looks at the chosen answer only.", hint="the chosen answer's reward alone")
 def chosen_only(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta=0.1):
     return -F.logsigmoid(beta * (policy_chosen - reference_chosen)).mean()
+
+
+# --- equivalent ----------------------------------------------------------------------------------------
+
+equivalent("TaggingHead", mutant="line 3: logits.transpose(1, 2) -> logits.transpose(2, 1)", why="exchanging two axes has no order")
+equivalent("SpanHead", mutant="line 5: 1 -> -1", why="of two columns the second is the last")
+equivalent("SpanHead", mutant="line 5: 1 -> -1 (no. 2)", why="of two columns the second is the last")
+equivalent("SpanHead", mutant="line 7: 1 -> -1", why="of two columns the second is the last")
+equivalent("answer_log_probability", mutant="line 2: :-1 -> :", why="gather reads only as many places as there are targets")
+equivalent("answer_log_probability", mutant="line 3: 0 -> -1 (no. 2)", why="the axis has length 1")
+equivalent(
+    "LoRALinear",
+    mutant="line 3: torch.randn(rank, linear.in_features) / math.sqrt(linear.... -> torch.randn(rank, linear.in_features) // math.sqrt(linear...",
+    why="the first A is the student's choice, if it is random and neither tiny nor huge",
+)
+equivalent(
+    "LoRALinear",
+    mutant="line 3: torch.randn(rank, linear.in_features) / math.sqrt(linear.... -> torch.randn(rank, linear.in_features)",
+    why="the first A is the student's choice, if it is random and neither tiny nor huge",
+)
