@@ -1725,7 +1725,7 @@ class MyBatches(Batches):
         return next_token_batch(self.ids, self.length, size, generator)
 
 
-CONTEXT, REAL_STEPS = 64, 320
+CONTEXT, REAL_STEPS = 64, 200
 real_train_set, real_valid_set = (MyBatches(ids, CONTEXT, len(part)) for ids, part in ((real_train, real.train), (real_valid[:12_000], real_bpe.decode(real_valid[:12_000].tolist()))))
 torch.manual_seed(0)
 bard = GPT(GPTConfig(len(real_bpe), n_positions=CONTEXT, n_layers=4, n_heads=4, embedding_dim=96, positions="rotary"))
