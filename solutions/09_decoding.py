@@ -447,6 +447,7 @@ def whole_text(idx, targets=None):
     return F.one_hot((idx * torch.arange(1, idx.shape[1] + 1) + 1).cumsum(1) % 10, 10).float(), None
 
 
+check.equal(beam_search(toy, [0], 0, 3), [], name="no token at all")
 check.equal(beam_search(whole_text, [3, 1], 5, 1), [7, 9, 6, 7, 0], name="a model that reads the whole text")
 check.equal(beam_search(whole_text, [3, 1], 5, 4), [7, 9, 6, 7, 0], name="a model that reads the whole text, k = 4")
 check.equal(check.after(beam_search, whole_text, [3, 1], 3, 2).arguments[1], [3, 1], name="the prompt after the call")
@@ -1753,6 +1754,10 @@ speculative_decode(tilted, tilted, [0], 2, ahead=1, temperature=0.5, verify=lamb
 colder = torch.tensor([[1 / 30, 4 / 30, 25 / 30]])
 check.equal(judge.asked[0][0], colder, name="p at the temperature 0.5", atol=1e-4, causes=[(lambda got: True, "the temperature belongs to both models, the large one and the small one.")])
 check.equal(judge.asked[0][1], colder, name="q at the temperature 0.5", atol=1e-4, causes=[(lambda got: True, "the temperature belongs to both models, the large one and the small one.")])
+flat = lambda idx, targets=None: (torch.zeros(1, idx.shape[1], 30), None)
+all_kept = lambda p, q, drafted, generator=None: (torch.ones(len(drafted)).bool(), drafted)
+repeated = [speculative_decode(flat, flat, [0], 12, ahead=1, generator=torch.Generator().manual_seed(5), verify=all_kept) for _ in range(2)]
+check.equal(repeated[0], repeated[1], name="twelve tokens with the same generator twice", causes=[(lambda got: True, "the generator belongs to every draw: of the draft, in verify, and after the draft.")])
 ### BEGIN HIDDEN TESTS
 def by_chance(seed):
     """A pair of random tables for two models of three tokens."""

@@ -1277,3 +1277,29 @@ def small_at_one(large, small, prompt, n, ahead=4, temperature=1.0, generator=No
 @wrong("speculative_decode", misconception="Applies the temperature to the draft only.", hint="the temperature belongs to both models")
 def large_at_one(large, small, prompt, n, ahead=4, temperature=1.0, generator=None, verify=accept_or_resample):
     return _ahead(large, small, prompt, n, ahead, temperature, generator, verify, change=["large at 1"])
+
+
+@wrong("speculative_decode", misconception="Does not use the generator for its own draws.", hint="the generator belongs to every draw")
+def own_draws_without_generator(large, small, prompt, n, ahead=4, temperature=1.0, generator=None, verify=accept_or_resample):
+    return _ahead(large, small, prompt, n, ahead, temperature, None, lambda p, q, drafted, _: verify(p, q, drafted, generator), change=[])
+
+
+equivalent("greedy_decode", mutant="line 4: 0 -> -1", why="There is one text, so the first is the last.")
+equivalent("beam_search", mutant="line 7: 0 -> -1", why="There is one text, so the first is the last.")
+equivalent("beam_search", mutant="line 7: 1 -> 0 (no. 2)", why="The tensor has a single axis, so 0 is the last.")
+equivalent("beam_search", mutant="line 7: 1 -> 2 (no. 3)", why="More candidates than needed change nothing.")
+equivalent("beam_search", mutant="line 8: values.tolist() -> values", why="A tensor that holds one number counts as that number.")
+equivalent("beam_search", mutant="line 8: ids.tolist() -> ids", why="A tensor that holds one number counts as that number.")
+equivalent("beam_search", mutant="line 9: 1 -> -1", why="A pair's second member is its last.")
+equivalent("beam_search", mutant="line 14: 1 -> -1", why="A pair's second member is its last.")
+equivalent("sample", mutant="line 6: 1 -> 2", why="The first of two draws is distributed as a single one.")
+equivalent("sample", mutant="line 6: 0 -> -1", why="There is one draw in each row, so the first is the last.")
+equivalent("expected_calibration_error", mutant="line 3: range(n_bins) -> range(n_bins + 1)", why="The bin after the last is empty.")
+equivalent("expected_calibration_error", mutant="line 6: correct[inside].double().mean() - confidences[inside].dou... -> confidences[inside].double().mean() - correct[inside].dou...", why="The absolute value is taken.")
+equivalent("expected_calibration_error", mutant="line 6: confidences[inside].double() -> confidences[inside]", why="Single precision is enough here; the difference is far below the tolerance.")
+equivalent("decode_with_cache", mutant="line 5: 0 -> -1", why="There is one text, so the first is the last.")
+equivalent("accept_or_resample", mutant="line 3: chance * q[row, drafted] < p[row, drafted] -> chance * q[row, drafted] <= p[row, drafted]", why="The two are equal next to never.")
+equivalent("accept_or_resample", mutant="line 4: 1e-12 -> 1e-09", why="Both are too small to be drawn.")
+equivalent("accept_or_resample", mutant="line 5: 1 -> 2", why="The first of two draws is distributed as a single one.")
+equivalent("accept_or_resample", mutant="line 5: 0 -> -1", why="There is one draw in each row, so the first is the last.")
+equivalent("speculative_decode", mutant="line 5: 0 -> -1 (no. 2)", why="There is one text, so the first is the last.")
