@@ -140,8 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Every coder on the test part of each set (datasheet: "
             f"`helpers/src/nextword/data/labelled/README.md`). Models: {versions}. Intervals: 95 per cent, "
             "bootstrap over texts. Seconds: processor time for all test texts, training included "
-            f"({platform.machine()}, {threads} thread). The sentences below the table follow from the intervals "
-            "of the gain in accuracy over the most frequent label."
+            f"({platform.machine()}, {threads} thread). The sentences below the table follow from the "
+            "intervals of the gain in accuracy over the most frequent label."
         )
         write(as_section(lines, sentences, about))
         print(f"Written to {os.path.relpath(PAGE)}.")

@@ -308,7 +308,7 @@ def label_log_probabilities(model, prompts: list[str], answers: list[str], batch
         # the last id of a row is predicted, not read: answers of one token share their row, and are read once
         logits = model.logits(pad_sequence([torch.tensor(whole[:-1]) for _, whole in batch], batch_first=True))
         for i, (n, whole) in enumerate(batch):
-            log_p = logits[i, n - 1 : len(whole) - 1].log_softmax(dim=-1)
+            log_p = logits[i, n - 1 :].log_softmax(dim=-1)
             sums.append(log_p[range(len(whole) - n), whole[n:]].sum())
     return torch.stack(sums).view(len(prompts), len(answers))
     ### END SOLUTION
@@ -400,13 +400,13 @@ def random_model(seed, size=11, bos=True, swallow=False):
 
 
 def brute_force_scores(model, prompts, answers):
-    table = []
+    sums = []
     for prompt in prompts:
         for answer in answers:
             n, whole = len(model.encode(prompt)), model.encode(prompt + answer)
             log_p = model.logits(torch.tensor([whole]))[0].log_softmax(-1)
-            table.append(sum(float(log_p[t - 1, whole[t]]) for t in range(n, len(whole))))
-    return torch.tensor(table).reshape(len(prompts), len(answers))
+            sums.append(sum(float(log_p[t - 1, whole[t]]) for t in range(n, len(whole))))
+    return torch.tensor(sums).reshape(len(prompts), len(answers))
 
 
 some_prompts = ["Review: x\nMood:", "Hm:", "a much longer text, with commas, and no end in sight:", "b:"]
@@ -463,7 +463,7 @@ plots.bars(
 #
 # <details><summary>Hint 1: how do I add up the answers of one label?</summary>
 #
-# `scores.softmax(dim=-1)` divides by the sum over the answers, and is careful with logs as small as -200. Then, for each label, add the columns whose entry in `labels` it is.
+# The softmax over the answers turns logs into probabilities and divides by their sum, and is careful with logs as small as -200. Then, for each label, add the columns whose entry in `labels` it is.
 # </details>
 #
 # <details><summary>Hint 2: which labels are there, in which order?</summary>
@@ -486,7 +486,7 @@ def classify(scores: Tensor, labels: list[str]) -> tuple[list[str], Tensor]:
     names = list(dict.fromkeys(labels))
     columns = [p[:, [label == name for label in labels]].sum(dim=1) for name in names]
     best = torch.stack(columns, dim=1).max(dim=1)
-    return [names[i] for i in best.indices.tolist()], best.values
+    return [names[i] for i in best.indices], best.values
     ### END SOLUTION
 
 
@@ -533,16 +533,16 @@ check.equal(
 import math
 
 random_scores = torch.Generator().manual_seed(3)
-for n, answers_of in [(1, ["a"]), (5, ["a", "b"]), (7, ["b", "a", "b", "c"]), (4, ["x", "y", "z", "x", "y", "x"]), (3, ["n", "m", "m", "n"])]:
+for n, meanings in [(1, ["a"]), (5, ["a", "b"]), (7, ["b", "a", "b", "c"]), (4, ["x", "y", "z", "x", "y", "x"]), (3, ["n", "m", "m", "n"])]:
     for scale, shift in [(1.0, 0.0), (30.0, -500.0), (0.01, 90.0)]:
-        table = torch.randn(n, len(answers_of), generator=random_scores) * scale + shift
-        said, sure = classify(table, answers_of)
-        for row, name, p in zip(table.tolist(), said, sure.tolist(), strict=True):
+        some_scores = torch.randn(n, len(meanings), generator=random_scores) * scale + shift
+        said, sure = classify(some_scores, meanings)
+        for row, name, p in zip(some_scores.tolist(), said, sure.tolist(), strict=True):
             top = max(row)
             totals = Counter()
-            for value, label in zip(row, answers_of, strict=True):
+            for value, label in zip(row, meanings, strict=True):
                 totals[label] += math.exp(value - top)
-            check.equal(name, max(totals, key=totals.get), name=f"label of random scores, answers {answers_of}")
+            check.equal(name, max(totals, key=totals.get), name=f"label of random scores, answers {meanings}")
             check.equal(p, totals[name] / sum(totals.values()), name="its probability", atol=1e-4)
 ### END HIDDEN TESTS
 
@@ -694,7 +694,8 @@ def select_demonstrations(pool: list[tuple[str, str]], text: str, k: int, rng: n
 
     pool  pairs (text, label); each label has enough texts
     text  what will be asked about: a text that is the same but for capitals and white space is never chosen
-    k     how many; the counts of any two labels of the pool differ by at most 1, and chance decides which get one more
+    k     how many; the counts of any two labels of the pool differ by at most 1, and chance decides which get one more,
+          all with the same chance
     rng   the only source of chance: np.random.default_rng(seed)
 
     >>> select_demonstrations([("Yes!", "good"), ("Fine.", "good"), ("No!", "bad")], "yes! ", 2, np.random.default_rng(0))
@@ -705,9 +706,9 @@ def select_demonstrations(pool: list[tuple[str, str]], text: str, k: int, rng: n
     for i in rng.permutation(len(pool)):
         if pool[i][0].lower().split() != text.lower().split():
             piles.setdefault(pool[i][1], []).append(pool[i])
-    waiting = [pile for _, pile in sorted(piles.items())]
+    waiting = list(piles.values())
     waiting = [waiting[i] for i in rng.permutation(len(waiting))]
-    chosen = [pile[turn] for turn in range(k) for pile in waiting if turn < len(pile)][:k]
+    chosen = [pile[turn] for turn in range(k) for pile in waiting if turn < len(pile)]
     return [chosen[i] for i in rng.permutation(k)]
     ### END SOLUTION
 
@@ -724,10 +725,10 @@ tries = draws(6)
 check.that(all(len(chosen) == 6 for chosen in tries), "k = 6 was asked for, but the list has another length.")
 check.that(all(set(map(tuple, chosen)) <= set(pool) for chosen in tries), "Return pairs (text, label) as they stand in the pool.")
 check.that(all(len(set(chosen)) == 6 for chosen in tries), "A text was shown twice in one prompt: draw without putting back.")
-counts = [Counter(label for _, label in chosen) for chosen in tries]
+label_counts = [Counter(label for _, label in chosen) for chosen in tries]
 check.that(
-    all(set(count.values()) == {2} for count in counts),
-    f"Six of three labels are two of each, but these came: {dict(counts[0])}. Take from the labels in turn, not from the pool as it is.",
+    all(set(count.values()) == {2} for count in label_counts),
+    f"Six of three labels are two of each, but these came: {dict(label_counts[0])}. Take from the labels in turn, not from the pool as it is.",
 )
 leaks = [text for chosen in draws(12, "culture text 4") for text, _ in chosen]
 check.that("culture text 4" not in leaks, "The text that is asked about was shown with its label: it leaks. Leave it out.")
@@ -736,8 +737,9 @@ check.that(
     "culture text 4" not in leaks,
     "The text that is asked about was shown with its label: it leaks. Capitals and white space make no difference.",
 )
-ones = Counter(label for (pair,) in draws(1) for label in [pair[1]])
-check.that(len(ones) == 3, f"With k = 1, forty seeds always gave {sorted(ones)}. Let chance decide which labels get one more.")
+ones = Counter(label for (pair,) in draws(1, n=80) for label in [pair[1]])
+check.that(len(ones) == 3, f"With k = 1, eighty seeds always gave {sorted(ones)}. Let chance decide which labels get one more.")
+check.that(max(ones.values()) < 45, f"With k = 1, eighty seeds gave {dict(ones)}. Let each label have the same chance, however many texts it has.")
 orders = Counter(tuple(label for _, label in chosen) for chosen in tries)
 check.that(
     len(orders) > 10,
@@ -928,13 +930,13 @@ check.equal(
 random_habits = torch.Generator().manual_seed(21)
 for n, m, size in [(1, 1, 2), (6, 3, 2), (4, 1, 5), (9, 4, 3), (2, 7, 1)]:
     for scale, shift in [(1.0, 0.0), (4.0, -300.0), (1.0, 100.0)]:
-        table = torch.randn(n, size, generator=random_habits) * scale + shift
+        some_rows = torch.randn(n, size, generator=random_habits) * scale + shift
         empty = torch.randn(m, size, generator=random_habits) * scale + shift
-        p, habit = table.double().softmax(1), empty.double().softmax(1).mean(0)
+        p, habit = some_rows.double().softmax(1), empty.double().softmax(1).mean(0)
         want = (p / habit) / (p / habit).sum(1, keepdim=True)
-        check.equal(contextual_calibration(table, empty).exp(), want.float(), name=f"random scores {n}, {m}, {size}, scale {scale:g}", atol=1e-4)
-table = torch.randn(5, 3, generator=random_habits)
-check.equal(contextual_calibration(table[:1], table[:1]).exp(), torch.full((1, 3), 1 / 3), name="a blank text among the texts", atol=1e-5)
+        check.equal(contextual_calibration(some_rows, empty).exp(), want.float(), name=f"random scores {n}, {m}, {size}, scale {scale:g}", atol=1e-4)
+some_rows = torch.randn(5, 3, generator=random_habits)
+check.equal(contextual_calibration(some_rows[:1], some_rows[:1]).exp(), torch.full((1, 3), 1 / 3), name="a blank text among the texts", atol=1e-5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1026,8 +1028,8 @@ def prompt_perplexity(model, prompts: list[str], batch_size: int = 16) -> Tensor
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         logits = model.logits(pad_sequence(batch, batch_first=True))
-        for row, ahead in zip(batch, logits, strict=True):
-            log_p = ahead[: len(row) - 1].log_softmax(dim=-1).gather(1, row[1:, None])
+        for row, ahead in zip(batch, logits):
+            log_p = ahead.log_softmax(dim=-1)[range(len(row) - 1), row[1:]]
             found.append(torch.exp(-log_p.mean()))
     return torch.stack(found)
     ### END SOLUTION
@@ -1133,12 +1135,18 @@ WAYS = {
 }
 hundred = review_texts[:100]
 hundred_gold = [text.label for text in hundred]
-ways = {}
-for name, template in WAYS.items():
+
+
+def tried(template):
+    """Mean perplexity of a template, and accuracy with it."""
     filled = prompts_of("reviews", hundred, template)
     said = classify(label_log_probabilities(model, filled, answers_of("reviews"), 32), list(LABELS["reviews"]))[0]
-    ways[name] = (prompt_perplexity(model, filled, 32).mean().item(), accuracy(hundred_gold, said))
-    print(f"{name:14} perplexity {ways[name][0]:7.1f}   accuracy {ways[name][1]:.2f}")
+    return prompt_perplexity(model, filled, 32).mean().item(), accuracy(hundred_gold, said)
+
+
+ways = {name: tried(template) for name, template in WAYS.items()}
+for name, (surprise, hit) in ways.items():
+    print(f"{name:14} perplexity {surprise:7.1f}   accuracy {hit:.2f}")
 
 # %% experiment
 surprises, hits = np.array(list(ways.values())).T
@@ -1213,7 +1221,7 @@ def macro_f1(gold: list, predicted: list, labels: list) -> float:
     ### BEGIN SOLUTION
     total = 0.0
     for label in labels:
-        hits = sum(g == p == label for g, p in zip(gold, predicted, strict=True))
+        hits = sum(g == p == label for g, p in zip(gold, predicted))
         named = gold.count(label) + predicted.count(label)  # 2 TP + FP + FN
         total += 2 * hits / named if named else 0.0
     return total / len(labels)
@@ -1271,8 +1279,8 @@ for n, used, asked in [(1, "a", "a"), (7, "ab", "ab"), (40, "abc", "abcd"), (60,
         coder = [None if random_codes.random() < gaps else str(code) for code in random_codes.choice(list(used), n)]
         want = []
         for label in asked:
-            table = [[sum((g == label) == row and (p == label) == column for g, p in zip(gold_codes, coder)) for column in (True, False)] for row in (True, False)]
-            want.append(2 * table[0][0] / max(1, 2 * table[0][0] + table[0][1] + table[1][0]))
+            cross = [[sum((g == label) == row and (p == label) == column for g, p in zip(gold_codes, coder)) for column in (True, False)] for row in (True, False)]
+            want.append(2 * cross[0][0] / max(1, 2 * cross[0][0] + cross[0][1] + cross[1][0]))
         check.equal(macro_f1(gold_codes, coder, list(asked)), float(np.mean(want)), name=f"{n} random codes of {used}, asked {asked}")
 check.equal(macro_f1([], [], ["a", "b"]), 0.0, name="no texts")
 check.equal(macro_f1(["a", "b"], ["b", "a"], ["a", "b"]), 0.0, name="all wrong")
@@ -1312,7 +1320,7 @@ def cohen_kappa(first: list, second: list) -> float:
     """
     ### BEGIN SOLUTION
     n = len(first)
-    observed = sum(a == b for a, b in zip(first, second, strict=True))
+    observed = sum(a == b for a, b in zip(first, second))
     expected = sum(first.count(label) * second.count(label) for label in set(first)) / n
     return (observed - expected) / (n - expected) if expected != n else float("nan")
     ### END SOLUTION
@@ -1456,7 +1464,7 @@ half = bootstrap_interval(mean_of_pairs, numbers, numbers, np.random.default_rng
 check.that(1.05 < (half[1] - half[0]) * 40**0.5 < 1.7, "With level=0.5 the interval must be about a third as wide; `level` has no effect or is used the wrong way round.")
 calls = []
 bootstrap_interval(lambda g, p: float(len(calls.append(1) or calls)), numbers, numbers, np.random.default_rng(3), 50)
-check.that(50 <= len(calls) <= 52, f"draws=50, but the statistic was called {len(calls)} times.")
+check.that(len(calls) == 50, f"draws=50, but the statistic was called {len(calls)} times.")
 twice = [bootstrap_interval(mean_of_pairs, numbers, numbers, np.random.default_rng(4), 60) for _ in range(2)]
 check.that(tuple(twice[0]) == tuple(twice[1]), "The same seed must give the same interval: let rng be the only source of chance.")
 check.that(
@@ -1611,8 +1619,9 @@ try:
 except (OSError, ImportError) as error:
     hub_model = None
     print(error)
+listed = coders("posts", model, hub_model)
 table = {}
-for name, coder in coders("posts", model, hub_model).items():
+for name, coder in listed.items():
     try:
         table[name] = measured("posts", coder)
     except ImportError as error:  # scikit-learn
@@ -1752,6 +1761,12 @@ check.equal(
     name="parse_label('SPORT', ['Sport', 'Culture'])",
     causes=[(None, "labels may have capitals, too; compare in lower case."), ("sport", "return the label as it stands in `labels`.")],
 )
+check.equal(
+    parse_label("No.", ["yes", "no"]),
+    "no",
+    name="parse_label('No.', ['yes', 'no'])",
+    causes=[(None, "no is a label here; a label does not negate itself, only the words before it do.")],
+)
 ### BEGIN HIDDEN TESTS
 import random
 
@@ -1834,7 +1849,7 @@ def validate_annotator(
     {'n': 2, 'unanswered': 0.5, 'measures': {'accuracy': (0.5, 0.1, 0.9)}, 'accepted': False}
     """
     ### BEGIN SOLUTION
-    new = [i for i, text in enumerate(texts) if text not in set(seen)]
+    new = [i for i, text in enumerate(texts) if text not in seen]
     if not new:
         raise ValueError("Every text was seen before. Have other texts coded by hand.")
     human, machine = [human[i] for i in new], [machine[i] for i in new]

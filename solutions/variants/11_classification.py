@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from autograder.variants import right, wrong
+from autograder.variants import equivalent, right, wrong
 
 # --- render_prompt -------------------------------------------------------------------------------------
 
@@ -27,7 +27,11 @@ def by_map(template, fields):
     return template.format_map(cleaned).rstrip()
 
 
-@wrong("render_prompt", misconception="Fills one hole after the other, so that braces in a text are filled too.", hint="a brace inside a value was filled")
+@wrong(
+    "render_prompt",
+    misconception="Fills one hole after the other, so that braces in a text are filled too.",
+    hint="a brace inside a value was filled",
+)
 def one_after_the_other(template, fields):
     for name, value in fields.items():
         template = template.replace("{" + name + "}", " ".join(value.split()))
@@ -36,7 +40,11 @@ def one_after_the_other(template, fields):
     return template.rstrip()
 
 
-@wrong("render_prompt", misconception="Leaves line breaks of the text in the prompt.", hint="a line break of the text got into the prompt")
+@wrong(
+    "render_prompt",
+    misconception="Leaves line breaks of the text in the prompt.",
+    hint="a line break of the text got into the prompt",
+)
 def line_breaks_kept(template, fields):
     return template.format(**fields).rstrip()
 
@@ -46,22 +54,38 @@ def space_at_the_end(template, fields):
     return template.format(**{name: " ".join(value.split()) for name, value in fields.items()})
 
 
-@wrong("render_prompt", misconception="Cleans the whole prompt, and loses the lines of the template.", hint="the line breaks of the template must stay")
+@wrong(
+    "render_prompt",
+    misconception="Cleans the whole prompt, and loses the lines of the template.",
+    hint="the line breaks of the template must stay",
+)
 def template_flattened(template, fields):
     return " ".join(template.format(**fields).split())
 
 
-@wrong("render_prompt", misconception="Only strips the ends of the values.", hint="a line break of the text got into the prompt")
+@wrong(
+    "render_prompt",
+    misconception="Only strips the ends of the values.",
+    hint="a line break of the text got into the prompt",
+)
 def only_stripped(template, fields):
     return template.format(**{name: value.strip() for name, value in fields.items()}).rstrip()
 
 
-@wrong("render_prompt", misconception="Turns each line break into a space, so that runs stay.", hint="there are two spaces in a row")
+@wrong(
+    "render_prompt",
+    misconception="Turns each line break into a space, so that runs stay.",
+    hint="there are two spaces in a row",
+)
 def runs_kept(template, fields):
-    return template.format(**{name: value.replace("\n", " ").strip() for name, value in fields.items()}).rstrip()
+    return template.format(
+        **{name: value.replace("\n", " ").strip() for name, value in fields.items()}
+    ).rstrip()
 
 
-@wrong("render_prompt", misconception="Says nothing about a hole without a value.", hint="should raise KeyError")
+@wrong(
+    "render_prompt", misconception="Says nothing about a hole without a value.", hint="should raise KeyError"
+)
 def holes_left_open(template, fields):
     cleaned = defaultdict(str, {name: " ".join(value.split()) for name, value in fields.items()})
     return template.format_map(cleaned).rstrip()
@@ -70,7 +94,10 @@ def holes_left_open(template, fields):
 # --- label_log_probabilities ---------------------------------------------------------------------------
 
 
-@right("label_log_probabilities", why="row after row, without batches of different lengths: one call per prompt length")
+@right(
+    "label_log_probabilities",
+    why="row after row, without batches of different lengths: one call per prompt length",
+)
 def by_gather(model, prompts, answers, batch_size=16):
     pairs = [(prompt, answer) for prompt in prompts for answer in answers]
     found = []
@@ -121,7 +148,9 @@ def by_loops(model, prompts, answers, batch_size=16):
 
 
 def rows_of(model, prompts, answers):
-    return [(len(model.encode(prompt)), model.encode(prompt + answer)) for prompt in prompts for answer in answers]
+    return [
+        (len(model.encode(prompt)), model.encode(prompt + answer)) for prompt in prompts for answer in answers
+    ]
 
 
 def in_batches(model, rows, size, pick, shape):
@@ -134,7 +163,9 @@ def in_batches(model, rows, size, pick, shape):
     return torch.stack(found).view(shape)
 
 
-@wrong("label_log_probabilities", misconception="Averages over the tokens of an answer.", hint="were averaged")
+@wrong(
+    "label_log_probabilities", misconception="Averages over the tokens of an answer.", hint="were averaged"
+)
 def mean_over_tokens(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).mean()
@@ -142,7 +173,11 @@ def mean_over_tokens(model, prompts, answers, batch_size=16):
     return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Counts the first token of an answer only.", hint="only the first token")
+@wrong(
+    "label_log_probabilities",
+    misconception="Counts the first token of an answer only.",
+    hint="only the first token",
+)
 def first_token_only(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return logits[n - 1].log_softmax(-1)[ids[n]]
@@ -150,7 +185,11 @@ def first_token_only(model, prompts, answers, batch_size=16):
     return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Counts the last token of an answer only.", hint="only the last token")
+@wrong(
+    "label_log_probabilities",
+    misconception="Counts the last token of an answer only.",
+    hint="only the last token",
+)
 def last_token_only(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return logits[len(ids) - 2].log_softmax(-1)[ids[-1]]
@@ -158,7 +197,11 @@ def last_token_only(model, prompts, answers, batch_size=16):
     return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Adds probabilities instead of logs.", hint="probabilities were added")
+@wrong(
+    "label_log_probabilities",
+    misconception="Adds probabilities instead of logs.",
+    hint="probabilities were added",
+)
 def probabilities_added(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum().log()
@@ -174,7 +217,11 @@ def logits_added(model, prompts, answers, batch_size=16):
     return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Reads the logits at the token's own place.", hint="one place off")
+@wrong(
+    "label_log_probabilities",
+    misconception="Reads the logits at the token's own place.",
+    hint="one place off",
+)
 def own_place(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum()
@@ -182,7 +229,11 @@ def own_place(model, prompts, answers, batch_size=16):
     return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Counts the tokens of the prompt as well.", hint="the tokens of the prompt are in the sum")
+@wrong(
+    "label_log_probabilities",
+    misconception="Counts the tokens of the prompt as well.",
+    hint="the tokens of the prompt are in the sum",
+)
 def prompt_counted(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].log_softmax(-1)[ids[t]] for t in range(1, len(ids))]).sum()
@@ -195,15 +246,25 @@ def encoded_apart(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum()
 
-    rows = [(len(model.encode(prompt)), model.encode(prompt) + model.encode(answer)) for prompt in prompts for answer in answers]
+    rows = [
+        (len(model.encode(prompt)), model.encode(prompt) + model.encode(answer))
+        for prompt in prompts
+        for answer in answers
+    ]
     return in_batches(model, rows, batch_size, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Counts from the end of the padded batch.", hint="not from the end of the batch")
+@wrong(
+    "label_log_probabilities",
+    misconception="Counts from the end of the padded batch.",
+    hint="not from the end of the batch",
+)
 def from_the_end(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         m = len(ids) - n
-        return torch.stack([logits[len(logits) - m + j - 1].log_softmax(-1)[ids[n + j]] for j in range(m)]).sum()
+        return torch.stack(
+            [logits[len(logits) - m + j - 1].log_softmax(-1)[ids[n + j]] for j in range(m)]
+        ).sum()
 
     return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(prompts), len(answers)))
 
@@ -217,11 +278,17 @@ def padded_left(model, prompts, answers, batch_size=16):
         logits = model.logits(torch.tensor([[0] * (longest - len(ids)) + ids for _, ids in batch]))
         for row, (n, ids) in zip(logits, batch, strict=True):
             shift = longest - len(ids)
-            found.append(torch.stack([row[shift + t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum())
+            found.append(
+                torch.stack([row[shift + t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum()
+            )
     return torch.stack(found).view(len(prompts), len(answers))
 
 
-@wrong("label_log_probabilities", misconception="Counts the padding behind an answer as its tokens.", hint="a row reads what is not its own")
+@wrong(
+    "label_log_probabilities",
+    misconception="Counts the padding behind an answer as its tokens.",
+    hint="a row reads what is not its own",
+)
 def padding_counted(model, prompts, answers, batch_size=16):
     rows, found = rows_of(model, prompts, answers), []
     for at in range(0, len(rows), batch_size):
@@ -233,23 +300,40 @@ def padding_counted(model, prompts, answers, batch_size=16):
     return torch.stack(found).view(len(prompts), len(answers))
 
 
-@wrong("label_log_probabilities", misconception="Does not pad, so that rows of different lengths fail.", hint="rows of one batch must be padded")
+@wrong(
+    "label_log_probabilities",
+    misconception="Does not pad, so that rows of different lengths fail.",
+    hint="rows of one batch must be padded",
+)
 def not_padded(model, prompts, answers, batch_size=16):
     rows = rows_of(model, prompts, answers)
     logits = model.logits(torch.stack([torch.tensor(ids) for _, ids in rows]))
-    found = [sum(logits[i, t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))) for i, (n, ids) in enumerate(rows)]
+    found = [
+        sum(logits[i, t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids)))
+        for i, (n, ids) in enumerate(rows)
+    ]
     return torch.stack(found).view(len(prompts), len(answers))
 
 
-@wrong("label_log_probabilities", misconception="Mixes up rows and columns when shaping.", hint="rows and columns are mixed up")
+@wrong(
+    "label_log_probabilities",
+    misconception="Mixes up rows and columns when shaping.",
+    hint="rows and columns are mixed up",
+)
 def transposed(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum()
 
-    return in_batches(model, rows_of(model, prompts, answers), batch_size, pick, (len(answers), len(prompts))).T
+    return in_batches(
+        model, rows_of(model, prompts, answers), batch_size, pick, (len(answers), len(prompts))
+    ).T
 
 
-@wrong("label_log_probabilities", misconception="Reads one row at a time.", hint="Read batch_size rows in one call")
+@wrong(
+    "label_log_probabilities",
+    misconception="Reads one row at a time.",
+    hint="Read batch_size rows in one call",
+)
 def one_at_a_time(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum()
@@ -265,7 +349,11 @@ def all_at_once(model, prompts, answers, batch_size=16):
     return in_batches(model, rows_of(model, prompts, answers), 10**6, pick, (len(prompts), len(answers)))
 
 
-@wrong("label_log_probabilities", misconception="Loses the last batch if it is not full.", hint="the shapes do not fit")
+@wrong(
+    "label_log_probabilities",
+    misconception="Loses the last batch if it is not full.",
+    hint="the shapes do not fit",
+)
 def last_batch_lost(model, prompts, answers, batch_size=16):
     def pick(logits, n, ids):
         return torch.stack([logits[t - 1].log_softmax(-1)[ids[t]] for t in range(n, len(ids))]).sum()
@@ -281,7 +369,9 @@ def last_batch_lost(model, prompts, answers, batch_size=16):
 @right("classify", why="logsumexp over the answers of each label")
 def by_logsumexp(scores, labels):
     names = sorted(set(labels), key=labels.index)
-    sums = torch.stack([scores[:, [i for i, label in enumerate(labels) if label == name]].logsumexp(1) for name in names], 1)
+    sums = torch.stack(
+        [scores[:, [i for i, label in enumerate(labels) if label == name]].logsumexp(1) for name in names], 1
+    )
     p = (sums - scores.logsumexp(1, keepdim=True)).exp()
     return [names[i] for i in p.argmax(1)], p.max(1).values
 
@@ -300,13 +390,19 @@ def text_by_text(scores, labels):
     return said, torch.tensor(sure)
 
 
-@wrong("classify", misconception="Takes the label of the best single answer.", hint="the best single answer decided")
+@wrong(
+    "classify",
+    misconception="Takes the label of the best single answer.",
+    hint="the best single answer decided",
+)
 def best_answer(scores, labels):
     best = scores.softmax(-1).max(-1)
     return [labels[i] for i in best.indices.tolist()], best.values
 
 
-@wrong("classify", misconception="Does not divide by the sum over the answers.", hint="not divided by the sum")
+@wrong(
+    "classify", misconception="Does not divide by the sum over the answers.", hint="not divided by the sum"
+)
 def not_renormalised(scores, labels):
     p = scores.exp()
     names = list(dict.fromkeys(labels))
@@ -314,7 +410,11 @@ def not_renormalised(scores, labels):
     return [names[i] for i in sums.argmax(1).tolist()], sums.max(1).values
 
 
-@wrong("classify", misconception="Leaves the logs before dividing, so that small probabilities vanish.", hint="exp(-1000) is 0")
+@wrong(
+    "classify",
+    misconception="Leaves the logs before dividing, so that small probabilities vanish.",
+    hint="exp(-1000) is 0",
+)
 def underflow(scores, labels):
     p = scores.exp() / scores.exp().sum(-1, keepdim=True)
     names = list(dict.fromkeys(labels))
@@ -346,7 +446,11 @@ def logs_added(scores, labels):
     return [names[i] for i in p.argmax(1).tolist()], p.max(1).values
 
 
-@wrong("classify", misconception="Takes the softmax over the texts.", hint="the sum over its answers, divided by the sum over all answers")
+@wrong(
+    "classify",
+    misconception="Takes the softmax over the texts.",
+    hint="the sum over its answers, divided by the sum over all answers",
+)
 def over_texts(scores, labels):
     p = scores.softmax(0)
     names = list(dict.fromkeys(labels))
@@ -374,14 +478,26 @@ def growing(demonstrations, question, instruction=""):
     return text + question
 
 
-@wrong("few_shot_prompt", misconception="Forgets the space before a label.", hint="the space between a prompt and its label")
+@wrong(
+    "few_shot_prompt",
+    misconception="Forgets the space before a label.",
+    hint="the space between a prompt and its label",
+)
 def no_space(demonstrations, question, instruction=""):
-    return "\n\n".join([instruction] * bool(instruction) + [prompt + label for prompt, label in demonstrations] + [question])
+    return "\n\n".join(
+        [instruction] * bool(instruction) + [prompt + label for prompt, label in demonstrations] + [question]
+    )
 
 
-@wrong("few_shot_prompt", misconception="Separates by one line break.", hint="an empty line separates the parts")
+@wrong(
+    "few_shot_prompt", misconception="Separates by one line break.", hint="an empty line separates the parts"
+)
 def one_line_break(demonstrations, question, instruction=""):
-    return "\n".join([instruction] * bool(instruction) + [f"{prompt} {label}" for prompt, label in demonstrations] + [question])
+    return "\n".join(
+        [instruction] * bool(instruction)
+        + [f"{prompt} {label}" for prompt, label in demonstrations]
+        + [question]
+    )
 
 
 @wrong("few_shot_prompt", misconception="Asks first and shows afterwards.", hint="the question stands last")
@@ -389,17 +505,38 @@ def question_first(demonstrations, question, instruction=""):
     return "\n\n".join([question] + [f"{prompt} {label}" for prompt, label in demonstrations])
 
 
-@wrong("few_shot_prompt", misconception="Shows the prompts without their labels.", hint="the labels of the demonstrations are missing")
+@wrong(
+    "few_shot_prompt",
+    misconception="Shows the prompts without their labels.",
+    hint="the labels of the demonstrations are missing",
+)
 def labels_missing(demonstrations, question, instruction=""):
-    return "\n\n".join([instruction] * bool(instruction) + [prompt for prompt, _ in demonstrations] + [question])
+    return "\n\n".join(
+        [instruction] * bool(instruction) + [prompt for prompt, _ in demonstrations] + [question]
+    )
 
 
-@wrong("few_shot_prompt", misconception="Puts a space after the question.", hint="white space at an end of the prompt")
+@wrong(
+    "few_shot_prompt",
+    misconception="Puts a space after the question.",
+    hint="white space at an end of the prompt",
+)
 def space_after_the_question(demonstrations, question, instruction=""):
-    return "\n\n".join([instruction] * bool(instruction) + [f"{prompt} {label}" for prompt, label in demonstrations] + [question]) + " "
+    return (
+        "\n\n".join(
+            [instruction] * bool(instruction)
+            + [f"{prompt} {label}" for prompt, label in demonstrations]
+            + [question]
+        )
+        + " "
+    )
 
 
-@wrong("few_shot_prompt", misconception="Repeats the instruction before every example.", hint="the instruction stands once")
+@wrong(
+    "few_shot_prompt",
+    misconception="Repeats the instruction before every example.",
+    hint="the instruction stands once",
+)
 def instruction_repeated(demonstrations, question, instruction=""):
     head = f"{instruction}\n\n" if instruction else ""
     return "\n\n".join([f"{head}{prompt} {label}" for prompt, label in demonstrations] + [head + question])
@@ -410,14 +547,22 @@ def instruction_left_out(demonstrations, question, instruction=""):
     return "\n\n".join([f"{prompt} {label}" for prompt, label in demonstrations] + [question])
 
 
-@wrong("few_shot_prompt", misconception="Writes an empty instruction, and with it empty lines.", hint="white space at an end")
+@wrong(
+    "few_shot_prompt",
+    misconception="Writes an empty instruction, and with it empty lines.",
+    hint="white space at an end",
+)
 def empty_instruction(demonstrations, question, instruction=""):
     return "\n\n".join([instruction] + [f"{prompt} {label}" for prompt, label in demonstrations] + [question])
 
 
 @wrong("few_shot_prompt", misconception="Turns the order round.", hint="another order than given")
 def backwards(demonstrations, question, instruction=""):
-    return "\n\n".join([instruction] * bool(instruction) + [f"{prompt} {label}" for prompt, label in demonstrations[::-1]] + [question])
+    return "\n\n".join(
+        [instruction] * bool(instruction)
+        + [f"{prompt} {label}" for prompt, label in demonstrations[::-1]]
+        + [question]
+    )
 
 
 # --- select_demonstrations -----------------------------------------------------------------------------
@@ -457,17 +602,29 @@ def leaks(pool, text, k, rng):
     return in_turns(pool, k, rng)
 
 
-@wrong("select_demonstrations", misconception="Compares texts letter by letter, so that a repost leaks.", hint="Capitals and white space make no difference")
+@wrong(
+    "select_demonstrations",
+    misconception="Compares texts letter by letter, so that a repost leaks.",
+    hint="Capitals and white space make no difference",
+)
 def exact_comparison(pool, text, k, rng):
     return in_turns([pair for pair in pool if pair[0] != text], k, rng)
 
 
-@wrong("select_demonstrations", misconception="Compares in lower case but with the white space.", hint="Capitals and white space make no difference")
+@wrong(
+    "select_demonstrations",
+    misconception="Compares in lower case but with the white space.",
+    hint="Capitals and white space make no difference",
+)
 def lower_comparison(pool, text, k, rng):
     return in_turns([pair for pair in pool if pair[0].lower() != text.lower()], k, rng)
 
 
-@wrong("select_demonstrations", misconception="Draws from the pool as it is, whatever the labels.", hint="Take from the labels in turn")
+@wrong(
+    "select_demonstrations",
+    misconception="Draws from the pool as it is, whatever the labels.",
+    hint="Take from the labels in turn",
+)
 def unbalanced(pool, text, k, rng):
     allowed = without(pool, text)
     return [allowed[i] for i in rng.choice(len(allowed), k, replace=False)]
@@ -484,20 +641,44 @@ def with_replacement(pool, text, k, rng):
     return [chosen[i] for i in rng.permutation(k)]
 
 
-@wrong("select_demonstrations", misconception="Leaves the labels in the order of the turns.", hint="Mix the order at the end")
+@wrong(
+    "select_demonstrations",
+    misconception="Leaves the labels in the order of the turns.",
+    hint="Mix the order at the end",
+)
 def not_mixed(pool, text, k, rng):
     return in_turns(without(pool, text), k, rng, mix=False)
 
 
-@wrong("select_demonstrations", misconception="Shows the labels pile by pile.", hint="Mix the order at the end")
+@wrong(
+    "select_demonstrations", misconception="Shows the labels pile by pile.", hint="Mix the order at the end"
+)
 def pile_by_pile(pool, text, k, rng):
     chosen = in_turns(without(pool, text), k, rng)
     return sorted(chosen, key=lambda pair: pair[1])
 
 
-@wrong("select_demonstrations", misconception="Always begins with the same label, which gets one more.", hint="Let chance decide which labels get one more")
+@wrong(
+    "select_demonstrations",
+    misconception="Always begins with the same label, which gets one more.",
+    hint="Let chance decide which labels get one more",
+)
 def same_label_first(pool, text, k, rng):
     return in_turns(without(pool, text), k, rng, start=False)
+
+
+@wrong(
+    "select_demonstrations",
+    misconception="Lets the label of the first text drawn begin, which favours frequent labels.",
+    hint="Let each label have the same chance",
+)
+def frequent_label_first(pool, text, k, rng):
+    piles = {}
+    allowed = without(pool, text)
+    for i in rng.permutation(len(allowed)):
+        piles.setdefault(allowed[i][1], []).append(allowed[i])
+    chosen = [pile[turn] for turn in range(k) for pile in piles.values() if turn < len(pile)][:k]
+    return [chosen[i] for i in rng.permutation(k)]
 
 
 @wrong("select_demonstrations", misconception="Uses a generator of its own.", hint="draw with rng")
@@ -512,17 +693,29 @@ def own_generator(pool, text, k, rng):
     return [chosen[i] for i in rng.permutation(k)]
 
 
-@wrong("select_demonstrations", misconception="Adds chance from outside rng.", hint="let rng be the only source of chance")
+@wrong(
+    "select_demonstrations",
+    misconception="Adds chance from outside rng.",
+    hint="let rng be the only source of chance",
+)
 def chance_from_outside(pool, text, k, rng):
     return in_turns(without(pool, text), k, np.random.default_rng())
 
 
-@wrong("select_demonstrations", misconception="Returns k texts of each label.", hint="the list has another length")
+@wrong(
+    "select_demonstrations",
+    misconception="Returns k texts of each label.",
+    hint="the list has another length",
+)
 def k_of_each(pool, text, k, rng):
     return in_turns(without(pool, text), k * len({label for _, label in pool}), rng)
 
 
-@wrong("select_demonstrations", misconception="Returns the texts without their labels.", hint="Return pairs (text, label)")
+@wrong(
+    "select_demonstrations",
+    misconception="Returns the texts without their labels.",
+    hint="Return pairs (text, label)",
+)
 def texts_only(pool, text, k, rng):
     return [(text, "") for text, _ in in_turns(without(pool, text), k, rng)]
 
@@ -554,7 +747,11 @@ def no_sum(scores, blank):
     return scores.log_softmax(-1) - blank.softmax(-1).mean(0).log()
 
 
-@wrong("contextual_calibration", misconception="Averages before making each blank text a distribution.", hint="averaged before each was made a distribution")
+@wrong(
+    "contextual_calibration",
+    misconception="Averages before making each blank text a distribution.",
+    hint="averaged before each was made a distribution",
+)
 def averaged_first(scores, blank):
     mean = blank.exp().mean(0)
     return (scores - (mean / mean.sum()).log()).log_softmax(-1)
@@ -565,27 +762,41 @@ def mean_of_logs(scores, blank):
     return (scores - blank.log_softmax(-1).mean(0)).log_softmax(-1)
 
 
-@wrong("contextual_calibration", misconception="Uses the first blank text only.", hint="only the first blank text")
+@wrong(
+    "contextual_calibration",
+    misconception="Uses the first blank text only.",
+    hint="only the first blank text",
+)
 def first_only(scores, blank):
     return (scores - blank[0].log_softmax(-1)).log_softmax(-1)
 
 
-@wrong("contextual_calibration", misconception="Uses the last blank text only.", hint="only the last blank text")
+@wrong(
+    "contextual_calibration", misconception="Uses the last blank text only.", hint="only the last blank text"
+)
 def last_only(scores, blank):
     return (scores - blank[-1].log_softmax(-1)).log_softmax(-1)
 
 
-@wrong("contextual_calibration", misconception="Takes a softmax of probabilities.", hint="a softmax was taken of probabilities")
+@wrong(
+    "contextual_calibration",
+    misconception="Takes a softmax of probabilities.",
+    hint="a softmax was taken of probabilities",
+)
 def softmax_twice(scores, blank):
     return (scores.softmax(-1) / blank.softmax(-1).mean(0)).log_softmax(-1)
 
 
-@wrong("contextual_calibration", misconception="Leaves the scores as they were.", hint="nothing was calibrated")
+@wrong(
+    "contextual_calibration", misconception="Leaves the scores as they were.", hint="nothing was calibrated"
+)
 def nothing_done(scores, blank):
     return scores.log_softmax(-1)
 
 
-@wrong("contextual_calibration", misconception="Works with exp of large negative logs.", hint="exp(-1000) is 0")
+@wrong(
+    "contextual_calibration", misconception="Works with exp of large negative logs.", hint="exp(-1000) is 0"
+)
 def calibration_underflow(scores, blank):
     p, habit = scores.exp(), blank.exp() / blank.exp().sum(1, keepdim=True)
     q = p / habit.mean(0)
@@ -636,7 +847,11 @@ def summed(model, prompts, batch_size=16):
     return torch.stack([s.sum().exp() for s in surprises_of(model, prompts, batch_size)])
 
 
-@wrong("prompt_perplexity", misconception="Divides by the number of all tokens.", hint="divided by the number of all tokens")
+@wrong(
+    "prompt_perplexity",
+    misconception="Divides by the number of all tokens.",
+    hint="divided by the number of all tokens",
+)
 def divided_by_all(model, prompts, batch_size=16):
     return torch.stack([(s.sum() / (len(s) + 1)).exp() for s in surprises_of(model, prompts, batch_size)])
 
@@ -746,15 +961,23 @@ def weighted(gold, predicted, labels):
 
 @wrong("macro_f1", misconception="Averages recall.", hint="this is the mean recall")
 def mean_recall(gold, predicted, labels):
-    return sum(counts_of(gold, predicted, label)[0] / max(1, gold.count(label)) for label in labels) / len(labels)
+    return sum(counts_of(gold, predicted, label)[0] / max(1, gold.count(label)) for label in labels) / len(
+        labels
+    )
 
 
 @wrong("macro_f1", misconception="Averages precision.", hint="this is the mean precision")
 def mean_precision(gold, predicted, labels):
-    return sum(counts_of(gold, predicted, label)[0] / max(1, predicted.count(label)) for label in labels) / len(labels)
+    return sum(
+        counts_of(gold, predicted, label)[0] / max(1, predicted.count(label)) for label in labels
+    ) / len(labels)
 
 
-@wrong("macro_f1", misconception="Takes the plain mean of precision and recall.", hint="the plain mean of precision and recall")
+@wrong(
+    "macro_f1",
+    misconception="Takes the plain mean of precision and recall.",
+    hint="the plain mean of precision and recall",
+)
 def plain_mean(gold, predicted, labels):
     total = 0.0
     for label in labels:
@@ -763,10 +986,18 @@ def plain_mean(gold, predicted, labels):
     return total / len(labels)
 
 
-@wrong("macro_f1", misconception="Averages precision and recall over labels first.", hint="you averaged precision and recall over the labels first")
+@wrong(
+    "macro_f1",
+    misconception="Averages precision and recall over labels first.",
+    hint="you averaged precision and recall over the labels first",
+)
 def means_first(gold, predicted, labels):
-    precision = sum(counts_of(gold, predicted, label)[0] / max(1, predicted.count(label)) for label in labels) / len(labels)
-    recall = sum(counts_of(gold, predicted, label)[0] / max(1, gold.count(label)) for label in labels) / len(labels)
+    precision = sum(
+        counts_of(gold, predicted, label)[0] / max(1, predicted.count(label)) for label in labels
+    ) / len(labels)
+    recall = sum(counts_of(gold, predicted, label)[0] / max(1, gold.count(label)) for label in labels) / len(
+        labels
+    )
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
@@ -797,7 +1028,11 @@ def no_guard(gold, predicted, labels):
     return total / len(labels)
 
 
-@wrong("macro_f1", misconception="Leaves out labels that nobody used.", hint="a label that nobody used was left out")
+@wrong(
+    "macro_f1",
+    misconception="Leaves out labels that nobody used.",
+    hint="a label that nobody used was left out",
+)
 def used_labels_only(gold, predicted, labels):
     used = [label for label in labels if label in gold or label in predicted]
     total = 0.0
@@ -807,7 +1042,9 @@ def used_labels_only(gold, predicted, labels):
     return total / max(1, len(used))
 
 
-@wrong("macro_f1", misconception="Leaves out texts without an answer.", hint="a text without an answer stays in")
+@wrong(
+    "macro_f1", misconception="Leaves out texts without an answer.", hint="a text without an answer stays in"
+)
 def answered_only(gold, predicted, labels):
     pairs = [(g, p) for g, p in zip(gold, predicted, strict=True) if p is not None]
     gold, predicted = [g for g, _ in pairs], [p for _, p in pairs]
@@ -874,13 +1111,17 @@ def scotts_pi(first, second):
     return (observed_of(first, second) - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
-@wrong("cohen_kappa", misconception="Computes chance from the first coder.", hint="from the first coder alone")
+@wrong(
+    "cohen_kappa", misconception="Computes chance from the first coder.", hint="from the first coder alone"
+)
 def first_coder_squared(first, second):
     chance = sum((n / len(first)) ** 2 for n in Counter(first).values())
     return (observed_of(first, second) - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
-@wrong("cohen_kappa", misconception="Computes chance from the second coder.", hint="from the second coder alone")
+@wrong(
+    "cohen_kappa", misconception="Computes chance from the second coder.", hint="from the second coder alone"
+)
 def second_coder_squared(first, second):
     chance = sum((n / len(first)) ** 2 for n in Counter(second).values())
     return (observed_of(first, second) - chance) / (1 - chance) if chance < 1 else float("nan")
@@ -906,7 +1147,11 @@ def kappa_unguarded(first, second):
     return (observed_of(first, second) - chance) / (1 - chance)
 
 
-@wrong("cohen_kappa", misconception="Calls it perfect where both coders use one label.", hint="nothing can be said here")
+@wrong(
+    "cohen_kappa",
+    misconception="Calls it perfect where both coders use one label.",
+    hint="nothing can be said here",
+)
 def perfect_by_default(first, second):
     chance = chance_of(first, second)
     return (observed_of(first, second) - chance) / (1 - chance) if chance < 1 else 1.0
@@ -959,17 +1204,28 @@ def no_replacement(statistic, gold, predicted, rng, draws=1000, level=0.95):
 @wrong("bootstrap_interval", misconception="Draws gold and predicted labels apart.", hint="were drawn apart")
 def drawn_apart(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n = len(gold)
-    values = [statistic([gold[i] for i in rng.integers(n, size=n)], [predicted[i] for i in rng.integers(n, size=n)]) for _ in range(draws)]
+    values = [
+        statistic([gold[i] for i in rng.integers(n, size=n)], [predicted[i] for i in rng.integers(n, size=n)])
+        for _ in range(draws)
+    ]
     return middle_of(values, level)
 
 
-@wrong("bootstrap_interval", misconception="Draws smaller samples.", hint="it must be of the size of the old one")
+@wrong(
+    "bootstrap_interval", misconception="Draws smaller samples.", hint="it must be of the size of the old one"
+)
 def half_samples(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n = len(gold)
-    return middle_of(resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=max(1, n // 2))), level)
+    return middle_of(
+        resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=max(1, n // 2))), level
+    )
 
 
-@wrong("bootstrap_interval", misconception="Leaves the whole rest out on each side.", hint="Leave 2.5 per cent out on each side")
+@wrong(
+    "bootstrap_interval",
+    misconception="Leaves the whole rest out on each side.",
+    hint="Leave 2.5 per cent out on each side",
+)
 def ten_per_cent_out(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n = len(gold)
     values = resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=n))
@@ -977,7 +1233,11 @@ def ten_per_cent_out(statistic, gold, predicted, rng, draws=1000, level=0.95):
     return float(low), float(high)
 
 
-@wrong("bootstrap_interval", misconception="Takes one standard deviation to each side.", hint="one standard deviation to each side")
+@wrong(
+    "bootstrap_interval",
+    misconception="Takes one standard deviation to each side.",
+    hint="one standard deviation to each side",
+)
 def one_deviation(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n = len(gold)
     values = resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=n))
@@ -985,7 +1245,11 @@ def one_deviation(statistic, gold, predicted, rng, draws=1000, level=0.95):
     return middle - float(np.std(values)), middle + float(np.std(values))
 
 
-@wrong("bootstrap_interval", misconception="Takes the smallest and the largest value.", hint="the smallest and the largest value")
+@wrong(
+    "bootstrap_interval",
+    misconception="Takes the smallest and the largest value.",
+    hint="the smallest and the largest value",
+)
 def extremes(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n = len(gold)
     values = resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=n))
@@ -1004,13 +1268,21 @@ def draws_ignored(statistic, gold, predicted, rng, draws=1000, level=0.95):
     return middle_of(resampled(statistic, gold, predicted, 1000, lambda: rng.integers(n, size=n)), level)
 
 
-@wrong("bootstrap_interval", misconception="Uses a generator of its own.", hint="draw with the rng that you are given")
+@wrong(
+    "bootstrap_interval",
+    misconception="Uses a generator of its own.",
+    hint="draw with the rng that you are given",
+)
 def own_seed(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n, mine = len(gold), np.random.default_rng(0)
     return middle_of(resampled(statistic, gold, predicted, draws, lambda: mine.integers(n, size=n)), level)
 
 
-@wrong("bootstrap_interval", misconception="Adds chance from outside.", hint="let rng be the only source of chance")
+@wrong(
+    "bootstrap_interval",
+    misconception="Adds chance from outside.",
+    hint="let rng be the only source of chance",
+)
 def unseeded(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n, mine = len(gold), np.random.default_rng()
     return middle_of(resampled(statistic, gold, predicted, draws, lambda: mine.integers(n, size=n)), level)
@@ -1019,7 +1291,9 @@ def unseeded(statistic, gold, predicted, rng, draws=1000, level=0.95):
 @wrong("bootstrap_interval", misconception="Returns the upper end first.", hint="lower end first")
 def upper_first(statistic, gold, predicted, rng, draws=1000, level=0.95):
     n = len(gold)
-    low, high = middle_of(resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=n)), level)
+    low, high = middle_of(
+        resampled(statistic, gold, predicted, draws, lambda: rng.integers(n, size=n)), level
+    )
     return high, low
 
 
@@ -1049,7 +1323,11 @@ def label_by_label(answer, labels):
     counted = [
         label
         for label in labels
-        if any(w == label.lower() and not negates(words[i - 1]) and not negates(words[i - 2]) for i, w in enumerate(words) if i >= 2)
+        if any(
+            w == label.lower() and not negates(words[i - 1]) and not negates(words[i - 2])
+            for i, w in enumerate(words)
+            if i >= 2
+        )
     ]
     return counted[0] if len(counted) == 1 else None
 
@@ -1100,7 +1378,11 @@ def only_the_list(answer, labels):
     return named.pop() if len(named) == 1 else None
 
 
-@wrong("parse_label", misconception="Takes any negation in the answer as one of the label.", hint="words after a label do not negate it")
+@wrong(
+    "parse_label",
+    misconception="Takes any negation in the answer as one of the label.",
+    hint="words after a label do not negate it",
+)
 def negation_anywhere(answer, labels):
     words = words_of(answer)
     if any(word in NEGATIONS or word.endswith("n't") for word in words):
@@ -1109,7 +1391,9 @@ def negation_anywhere(answer, labels):
     return found[0] if len(found) == 1 else None
 
 
-@wrong("parse_label", misconception="Lets every earlier word negate.", hint="only the two words before a label")
+@wrong(
+    "parse_label", misconception="Lets every earlier word negate.", hint="only the two words before a label"
+)
 def all_words_before(answer, labels):
     words = words_of(answer)
     named = {
@@ -1121,7 +1405,9 @@ def all_words_before(answer, labels):
     return named.pop() if len(named) == 1 else None
 
 
-@wrong("parse_label", misconception="Compares with capitals.", hint="capitals and punctuation make no difference")
+@wrong(
+    "parse_label", misconception="Compares with capitals.", hint="capitals and punctuation make no difference"
+)
 def with_capitals(answer, labels):
     words = re.findall(r"\w+", answer)
     found = [label for label in labels if label in words]
@@ -1148,7 +1434,11 @@ def lower_case_returned(answer, labels):
     return named.pop() if len(named) == 1 else None
 
 
-@wrong("parse_label", misconception="Counts mentions, not labels.", hint="one label named twice is still one label")
+@wrong(
+    "parse_label",
+    misconception="Counts mentions, not labels.",
+    hint="one label named twice is still one label",
+)
 def mentions_counted(answer, labels):
     words = words_of(answer)
     named = []
@@ -1158,7 +1448,11 @@ def mentions_counted(answer, labels):
     return named[0] if len(named) == 1 else None
 
 
-@wrong("parse_label", misconception="Lets a slice begin below 0, at the end of the answer.", hint="mind a slice that begins below 0")
+@wrong(
+    "parse_label",
+    misconception="Lets a slice begin below 0, at the end of the answer.",
+    hint="mind a slice that begins below 0",
+)
 def slice_from_the_end(answer, labels):
     words = words_of(answer)
     named = set()
@@ -1201,7 +1495,12 @@ def validated_by_loop(texts, human, machine, seen, measures, required):
     for name in required:
         if result[name][1] < required[name]:
             accepted = False
-    return {"n": n, "unanswered": sum(m is None for m in kept_machine) / n, "measures": result, "accepted": accepted}
+    return {
+        "n": n,
+        "unanswered": sum(m is None for m in kept_machine) / n,
+        "measures": result,
+        "accepted": accepted,
+    }
 
 
 def new_pairs(texts, human, machine, seen):
@@ -1213,74 +1512,153 @@ def new_pairs(texts, human, machine, seen):
 
 def result_of(human, machine, measures, accepted):
     found = {name: measure(human, machine) for name, measure in measures.items()}
-    return {"n": len(human), "unanswered": machine.count(None) / len(machine), "measures": found, "accepted": accepted(found)}
+    return {
+        "n": len(human),
+        "unanswered": machine.count(None) / len(machine),
+        "measures": found,
+        "accepted": accepted(found),
+    }
 
 
-@wrong("validate_annotator", misconception="Validates on texts that were used before.", hint="texts that were seen before must be left out")
+@wrong(
+    "validate_annotator",
+    misconception="Validates on texts that were used before.",
+    hint="texts that were seen before must be left out",
+)
 def on_seen_texts(texts, human, machine, seen, measures, required):
-    return result_of(list(human), list(machine), measures, lambda found: all(found[name][1] >= least for name, least in required.items()))
+    return result_of(
+        list(human),
+        list(machine),
+        measures,
+        lambda found: all(found[name][1] >= least for name, least in required.items()),
+    )
 
 
-@wrong("validate_annotator", misconception="Leaves out texts without an answer.", hint="a text without an answer was left out")
+@wrong(
+    "validate_annotator",
+    misconception="Leaves out texts without an answer.",
+    hint="a text without an answer was left out",
+)
 def unanswered_left_out(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
     kept = [(h, m) for h, m in zip(human, machine, strict=True) if m is not None]
-    return result_of([h for h, _ in kept], [m for _, m in kept], measures, lambda found: all(found[name][1] >= least for name, least in required.items()))
+    return result_of(
+        [h for h, _ in kept],
+        [m for _, m in kept],
+        measures,
+        lambda found: all(found[name][1] >= least for name, least in required.items()),
+    )
 
 
-@wrong("validate_annotator", misconception="Leaves texts without an answer out of the measures.", hint="a text without an answer was left out; it stays, and counts as a mistake")
+@wrong(
+    "validate_annotator",
+    misconception="Leaves texts without an answer out of the measures.",
+    hint="a text without an answer was left out; it stays, and counts as a mistake",
+)
 def unanswered_not_measured(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
     kept = [(h, m) for h, m in zip(human, machine, strict=True) if m is not None]
-    found = result_of([h for h, _ in kept], [m for _, m in kept], measures, lambda found: all(found[name][1] >= least for name, least in required.items()))
+    found = result_of(
+        [h for h, _ in kept],
+        [m for _, m in kept],
+        measures,
+        lambda found: all(found[name][1] >= least for name, least in required.items()),
+    )
     return {**found, "n": len(human), "unanswered": machine.count(None) / len(machine)}
 
 
 @wrong("validate_annotator", misconception="Is content with the value.", hint="the lower end decides")
 def value_decides(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
-    return result_of(human, machine, measures, lambda found: all(found[name][0] >= least for name, least in required.items()))
+    return result_of(
+        human,
+        machine,
+        measures,
+        lambda found: all(found[name][0] >= least for name, least in required.items()),
+    )
 
 
 @wrong("validate_annotator", misconception="Is content with the upper end.", hint="the lower end decides")
 def upper_end_decides(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
-    return result_of(human, machine, measures, lambda found: all(found[name][2] >= least for name, least in required.items()))
+    return result_of(
+        human,
+        machine,
+        measures,
+        lambda found: all(found[name][2] >= least for name, least in required.items()),
+    )
 
 
-@wrong("validate_annotator", misconception="Is content with one requirement.", hint="all requirements must be met")
+@wrong(
+    "validate_annotator",
+    misconception="Is content with one requirement.",
+    hint="all requirements must be met",
+)
 def any_requirement(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
-    return result_of(human, machine, measures, lambda found: any(found[name][1] >= least for name, least in required.items()))
+    return result_of(
+        human,
+        machine,
+        measures,
+        lambda found: any(found[name][1] >= least for name, least in required.items()),
+    )
 
 
 @wrong("validate_annotator", misconception="Asks for more than the mark.", hint="reaches the mark exactly")
 def strictly_above(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
-    return result_of(human, machine, measures, lambda found: all(found[name][1] > least for name, least in required.items()))
+    return result_of(
+        human,
+        machine,
+        measures,
+        lambda found: all(found[name][1] > least for name, least in required.items()),
+    )
 
 
-@wrong("validate_annotator", misconception="Gives the machine's labels first.", hint="the measures want the human labels first")
+@wrong(
+    "validate_annotator",
+    misconception="Gives the machine's labels first.",
+    hint="the measures want the human labels first",
+)
 def machine_first(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
     found = {name: measure(machine, human) for name, measure in measures.items()}
     accepted = all(found[name][1] >= least for name, least in required.items())
-    return {"n": len(human), "unanswered": machine.count(None) / len(machine), "measures": found, "accepted": accepted}
+    return {
+        "n": len(human),
+        "unanswered": machine.count(None) / len(machine),
+        "measures": found,
+        "accepted": accepted,
+    }
 
 
 @wrong("validate_annotator", misconception="Counts texts without an answer.", hint="this is a count")
 def unanswered_counted(texts, human, machine, seen, measures, required):
     human, machine = new_pairs(texts, human, machine, seen)
-    found = result_of(human, machine, measures, lambda found: all(found[name][1] >= least for name, least in required.items()))
+    found = result_of(
+        human,
+        machine,
+        measures,
+        lambda found: all(found[name][1] >= least for name, least in required.items()),
+    )
     return {**found, "unanswered": machine.count(None)}
 
 
-@wrong("validate_annotator", misconception="Measures on all texts.", hint="texts that were seen before must be left out of the measures")
+@wrong(
+    "validate_annotator",
+    misconception="Measures on all texts.",
+    hint="texts that were seen before must be left out of the measures",
+)
 def measured_on_all(texts, human, machine, seen, measures, required):
     new_human, new_machine = new_pairs(texts, human, machine, seen)
     found = {name: measure(list(human), list(machine)) for name, measure in measures.items()}
     accepted = all(found[name][1] >= least for name, least in required.items())
-    return {"n": len(new_human), "unanswered": new_machine.count(None) / len(new_machine), "measures": found, "accepted": accepted}
+    return {
+        "n": len(new_human),
+        "unanswered": new_machine.count(None) / len(new_machine),
+        "measures": found,
+        "accepted": accepted,
+    }
 
 
 @wrong("validate_annotator", misconception="Does not notice that nothing is left.", hint="raise ValueError")
@@ -1289,4 +1667,62 @@ def nothing_left(texts, human, machine, seen, measures, required):
     human, machine = [human[i] for i in kept], [machine[i] for i in kept]
     if not kept:
         return {"n": 0, "unanswered": 0.0, "measures": {}, "accepted": True}
-    return result_of(human, machine, measures, lambda found: all(found[name][1] >= least for name, least in required.items()))
+    return result_of(
+        human,
+        machine,
+        measures,
+        lambda found: all(found[name][1] >= least for name, least in required.items()),
+    )
+
+
+# --- mutants that compute the same ---------------------------------------------------------------------
+
+equivalent(
+    "label_log_probabilities",
+    mutant="line 9: :-1 -> :",
+    why="Reads one id more per row, behind all that is looked at.",
+)
+equivalent(
+    "label_log_probabilities",
+    mutant="line 11: logits[i, n - 1:].log_softmax(dim=-1) -> logits[i, n - 1:].log_softmax(dim=1)",
+    why="The last of two axes is axis 1.",
+)
+equivalent(
+    "classify",
+    mutant="line 1: scores.softmax(dim=-1) -> scores.softmax(dim=1)",
+    why="The last of two axes is axis 1.",
+)
+equivalent("select_demonstrations", mutant="line 4: 1 -> -1", why="The second of two is the last.")
+equivalent(
+    "select_demonstrations", mutant="line 7: range(k) -> range(k + 1)", why="Only the first k are returned."
+)
+equivalent(
+    "contextual_calibration",
+    mutant="line 1: blank.softmax(dim=-1).mean(dim=0) -> blank.softmax(dim=-1).sum(dim=0)",
+    why="A factor that all labels share cancels when the result is divided by its sum.",
+)
+equivalent(
+    "contextual_calibration",
+    mutant="line 1: blank.softmax(dim=-1) -> blank.softmax(dim=1)",
+    why="The last of two axes is axis 1.",
+)
+equivalent(
+    "contextual_calibration",
+    mutant="line 2: (scores - habit.log()).log_softmax(dim=-1) -> (scores - habit.log()).log_softmax(dim=1)",
+    why="The last of two axes is axis 1.",
+)
+equivalent(
+    "prompt_perplexity",
+    mutant="line 7: ahead.log_softmax(dim=-1) -> ahead.log_softmax(dim=1)",
+    why="The last of two axes is axis 1.",
+)
+equivalent(
+    "macro_f1",
+    mutant="line 3: zip(gold, predicted) -> zip(predicted, gold)",
+    why="Equal is equal in either order.",
+)
+equivalent(
+    "cohen_kappa",
+    mutant="line 2: zip(first, second) -> zip(second, first)",
+    why="Equal is equal in either order.",
+)
