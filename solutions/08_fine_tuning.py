@@ -862,7 +862,9 @@ for name, network in {"never trained": untrained, "pretrained": encoder}.items()
 shown = int((spans_test[:, 0] < spans_test[:, 1]).int().argmax())  # the first answer of more than one token
 told_words = encoder_tokenizer.convert_ids_to_tokens(span_batch_test.input_ids[shown][span_allowed_test[shown]])
 chances = span_logits[shown].softmax(0)[span_allowed_test[shown]]
-print(encoder_tokenizer.decode(span_batch_test.input_ids[shown][span_batch_test.attention_mask[shown] == 1]))
+found_span = head.best_spans(span_logits, longest=4)[shown]
+text_of_span = {what: encoder_tokenizer.decode(span_batch_test.input_ids[shown][i : j + 1]).strip() for what, (i, j) in [("found", found_span), ("right", spans_test[shown])]}
+print(encoder_tokenizer.decode(span_batch_test.input_ids[shown][span_batch_test.attention_mask[shown] == 1]), text_of_span)
 plots.heat_map(
     chances.T,
     ["start", "end"],
@@ -872,6 +874,9 @@ plots.heat_map(
     + "; ".join(f"{side} most likely at {told_words[int(p.argmax())].replace('Ġ', '')}, probability {p.max():.2f}" for side, p in zip(("start", "end"), chances.T))
     + ". The question stands before it and has probability 0.",
 )
+
+# %% [markdown]
+# The sentence in the figure was chosen because its answer is a word that the tokenizer cuts into pieces. Such words are rare in what the encoder has read, and so the answers are less certain. Look whether the likeliest start and the likeliest end, each by itself, make a sensible span, and what `best_spans` makes of them.
 
 # %% [markdown]
 # ## 4 The same task, as the next word
