@@ -70,7 +70,7 @@ print(preset())
 # The course's own small GPT, `course-lm`, comes with the package: 2.5 million parameters, trained on text made up for this course (stories of a village, reviews, headlines, questions). It is no model of English, but it has the faults of large
 # models in a size that fits a processor core. Its little brother, `course-lm-draft`, has a fifth of its parameters and one layer instead of four; it will be of use in section 7.
 #
-# With a network you may take real ones: put `"openai-community/gpt2"` and `"distilbert/distilgpt2"` in the first line, and run the notebook again. Everything below works with them, only slower.
+# With a network you may take real ones: write `LARGE, SMALL = "openai-community/gpt2", "distilbert/distilgpt2"` in the next cell, and run the notebook again. Everything below works with them, only slower.
 
 # %% experiment
 from transformers import AutoTokenizer
@@ -234,7 +234,7 @@ for opening in ["Review: I", "Headline:", OPENING]:
     print(f"{opening}{tokenizer.decode(text)}\n---")
 
 # %% [markdown]
-# Look at how the first two texts go on: they run in circles. Once a sentence stands there twice, it is likelier to come a third time, and greedy decoding never leaves the likeliest path. Holtzman et al. (2020) called this *neural text degeneration*, and saw it in
+# Look at how these texts go on: phrases come back, and some of the texts run in circles. Once a sentence stands there twice, it is likelier to come a third time, and greedy decoding never leaves the likeliest path. Holtzman et al. (2020) called this *neural text degeneration*, and saw it in
 # GPT-2, too.
 
 # %% [markdown]
@@ -695,7 +695,7 @@ check.equal(check.after(top_k_filter, given_probabilities, 1).arguments[0]["valu
 #
 # <details><summary>Hint 1: how do I find the smallest set?</summary>
 #
-# Sort each row, largest first: `values, places = probabilities.sort(-1, descending=True)`. The cumulated sums `values.cumsum(-1)` say how much the first one, two, three ... tokens hold together.
+# Sort each row, largest first: `.sort(-1, descending=True)` returns two tensors, the sorted values and the places where they stood. The cumulated sums of the values, `.cumsum(-1)`, say how much the first one, two, three ... tokens hold together.
 # </details>
 #
 # <details><summary>Hint 2: who stays?</summary>
@@ -1337,12 +1337,12 @@ def cached(prompt, n, end_id=None):
 
 def imagined(prompt, n, first=lambda n_read, step: n_read, keep=lambda new, old: new, fed=lambda text, n_read: text[n_read:]):
     """What comes out if something is done in another way."""
-    reader, text, n_read, cache = Reader(), list(prompt), 0, None
+    reader, written, n_read, cache = Reader(), list(prompt), 0, None
     for step in range(n):
-        logits, new = reader.read(torch.tensor([fed(text, n_read)]), cache, first(n_read, step))
-        cache, n_read = keep(new, cache), len(text)
-        text.append(int(logits[0, -1].argmax()))
-    return text[len(prompt) :]
+        foretold, new = reader.read(torch.tensor([fed(written, n_read)]), cache, first(n_read, step))
+        cache, n_read = keep(new, cache), len(written)
+        written.append(int(foretold[0, -1].argmax()))
+    return written[len(prompt) :]
 
 
 got, reads = cached([3, 1, 4], 6)
@@ -1464,7 +1464,7 @@ plots.lines(
 #
 # <details><summary>Hint 1: how do I keep something with a probability?</summary>
 #
-# Draw a number between 0 and 1, `torch.rand(len(drafted), generator=generator)`, and keep the token if it is *below* that probability. No min is needed: a ratio above 1 is always larger than such a number. And q times the number below p says the same without a division.
+# Draw a number between 0 and 1, `torch.rand(B, generator=generator)` for B rows, and keep the token if it is *below* that probability. No min is needed: a ratio above 1 is always larger than such a number. And q times the number below p says the same without a division.
 # </details>
 #
 # <details><summary>Hint 2: a row of zeros</summary>
