@@ -984,7 +984,8 @@ def mean(values):
     return sum(values) / len(values)
 
 
-people = [tokens for tokens in [sum(reviews[i : i + 4], [])[:LONG] for i in range(0, 240, 4)] if len(tokens) == LONG]
+in_a_row = [[token for review in reviews[i : i + 4] for token in review][:LONG] for i in range(0, 240, 4)]
+people = [tokens for tokens in in_a_row if len(tokens) == LONG]
 people_distinct = mean([distinct(tokens) for tokens in people])
 
 temperatures, nuclei = [0, 0.25, 0.5, 0.75, 1.0, 1.25], [0, 0.25, 0.5, 0.75, 0.9, 1.0]
@@ -1420,7 +1421,7 @@ def milliseconds(decode, ask, prompt):
     return max((best[9] - best[1]) / 8, 0.0)
 
 
-long_text = sum(reviews[:40], [])
+long_text = [token for review in reviews[:40] for token in review]
 text_lengths = [16, 64, 128, 256, 384, 480]
 timings = {
     "without a cache": [milliseconds(greedy_decode, large, long_text[:n]) for n in text_lengths],
@@ -1748,14 +1749,23 @@ check.equal(
     name="six digits when all is kept",
     causes=[([3, 4, 5, 8, 9, 0, 1, 4], "there are too many: cut what goes beyond n."), (lambda got: isinstance(got, list) and len(got) > 6, "there are too many: cut what goes beyond n.")],
 )
-tilted = lambda idx, targets=None: (torch.tensor([1.0, 2.0, 5.0]).log().expand(1, idx.shape[1], 3), None)
-judge = Watched(lambda p, q, drafted, generator=None: (torch.ones(len(drafted)).bool(), drafted))
+def tilted(idx, targets=None):
+    return torch.tensor([1.0, 2.0, 5.0]).log().expand(1, idx.shape[1], 3), None
+
+
+def flat(idx, targets=None):
+    return torch.zeros(1, idx.shape[1], 30), None
+
+
+def all_kept(p, q, drafted, generator=None):
+    return torch.ones(len(drafted)).bool(), drafted
+
+
+judge = Watched(all_kept)
 speculative_decode(tilted, tilted, [0], 2, ahead=1, temperature=0.5, verify=lambda *given, **named: judge(*given, **named))
 colder = torch.tensor([[1 / 30, 4 / 30, 25 / 30]])
 check.equal(judge.asked[0][0], colder, name="p at the temperature 0.5", atol=1e-4, causes=[(lambda got: True, "the temperature belongs to both models, the large one and the small one.")])
 check.equal(judge.asked[0][1], colder, name="q at the temperature 0.5", atol=1e-4, causes=[(lambda got: True, "the temperature belongs to both models, the large one and the small one.")])
-flat = lambda idx, targets=None: (torch.zeros(1, idx.shape[1], 30), None)
-all_kept = lambda p, q, drafted, generator=None: (torch.ones(len(drafted)).bool(), drafted)
 repeated = [speculative_decode(flat, flat, [0], 12, ahead=1, generator=torch.Generator().manual_seed(5), verify=all_kept) for _ in range(2)]
 check.equal(repeated[0], repeated[1], name="twelve tokens with the same generator twice", causes=[(lambda got: True, "the generator belongs to every draw: of the draft, in verify, and after the draft.")])
 ### BEGIN HIDDEN TESTS
