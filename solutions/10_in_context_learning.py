@@ -249,7 +249,7 @@ check.equal(
     torch.tensor([[[1.0, 2.0, 5.0, 1.0], [3.0, 4.0, 6.0, 1.0], [1.0, 0.0, -10.0, -30.0]], [[1.0, 2.0, 0.0, 2.0], [3.0, 4.0, 0.0, 3.0], [0.0, 1.0, -20.0, -40.0]]]),
     name="two problems at once, each with two examples of two outputs",
     causes=[
-        (lambda tokens: isinstance(tokens, Exception), "there may be leading axes, problems of their own: count axes from the end, with dim=-1 and dim=-2."),
+        (lambda tokens: isinstance(tokens, Exception) or tuple(tokens.shape) != (2, 3, 4), "there may be leading axes, problems of their own: count axes from the end, with dim=-1 and dim=-2."),
         (lambda tokens: float(tokens[0, 2, 3]) == -20, "W0 is transposed: W0 x has the rows of W0 as weights."),
     ],
 )
@@ -601,26 +601,24 @@ W, by_steps = W0, []
 for _ in range(5):
     W = gradient_step(W, X, Y, eta)
     by_steps.append((W @ x_query[..., None])[..., 0])
+at_first, target = W0 @ x_query[0], true_weights[0] @ x_query[0]  # for the figure
 construction_gaps = [float((layers - steps).abs().max()) for layers, steps in zip(by_layers, by_steps)]
 for k, gap in enumerate(construction_gaps, start=1):
     print(f"{k} layers and {k} steps: the largest difference of 200 predictions is {gap:.1e}")
 assert max(construction_gaps) < 1e-10
 
 # %% experiment
-one = by_layers[:, 0]
-target = true_weights[0] @ x_query[0]
+traces = {}
+for output in (0, 1):
+    traces[f"{output + 1}: layers"] = [float(at_first[output]), *by_layers[:, 0, output].tolist()]
+    traces[f"{output + 1}: steps"] = [float(at_first[output]), *[float(step[0, output]) for step in by_steps]]
 plots.lines(
     list(range(6)),
-    {
-        "first output, layers": [float(W0[0] @ x_query[0]), *one[:, 0].tolist()],
-        "first output, gradient steps": [float(W0[0] @ x_query[0]), *[float(step[0, 0]) for step in by_steps]],
-        "second output, layers": [float(W0[1] @ x_query[0]), *one[:, 1].tolist()],
-        "second output, gradient steps": [float(W0[1] @ x_query[0]), *[float(step[0, 1]) for step in by_steps]],
-    },
-    points={"true": (5.0, float(target[0])), "true, second": (5.0, float(target[1]))},
+    traces,
+    points={f"true {output + 1}": (5.0, float(target[output])) for output in (0, 1)},
     title="Layers and gradient steps predict the same, all the way",
     x_label="layers, or steps",
-    y_label="prediction for one query",
+    y_label="two outputs for one query",
     alt="Predictions of two outputs for one query after 0 to 5 layers. For each output, the line of the layers and that of the gradient steps lie on each other, and both move towards the true answer.",
 )
 
@@ -683,9 +681,9 @@ def with_interval(values):
     return float(values.mean()), 1.96 * float(values.std()) / math.sqrt(len(values))
 
 
-d, N = 5, 10
-best_one_step = d * (d + 1) / (N + d + 1)
-unseen = linear_problems(100_000, N, d, torch.Generator().manual_seed(1))
+d, n_shown = 5, 10
+best_one_step = d * (d + 1) / (n_shown + d + 1)
+unseen = linear_problems(100_000, n_shown, d, torch.Generator().manual_seed(1))
 
 
 def trained_layers(K, steps, begin=None):
@@ -698,13 +696,13 @@ def trained_layers(K, steps, begin=None):
         tokens = regression_prompt(X, Y, x_query, torch.zeros(1, d))
         return stack_layers(tokens, [lambda tokens: linear_self_attention(tokens, *shared)] * K, 1)[-1, :, 0]
 
-    return shared, predict, fit(shared, predict, steps, 1e-2, N, d)
+    return shared, predict, fit(shared, predict, steps, 1e-2, n_shown, d)
 
 
 matrices, predict_by_layer, layer_seconds = trained_layers(1, steps=400)
 with torch.no_grad():
     layer_errors = (predict_by_layer(*unseen[:3]) - unseen[3]).square()
-    one_step = gradient_step(torch.zeros(1, d), unseen[0], unseen[1], N / (N + d + 1))
+    one_step = gradient_step(torch.zeros(1, d), unseen[0], unseen[1], n_shown / (n_shown + d + 1))
     step_predictions = (one_step @ unseen[2][..., None])[:, 0, 0]
     step_errors = (step_predictions - unseen[3]).square()
 excess, excess_half = with_interval((layer_errors - step_errors) / best_one_step)
@@ -727,17 +725,27 @@ def products(W_Q, W_K, W_V, P):
     return [sign * product / product.abs().max() for product in pair]
 
 
-found, wanted = products(*matrices), products(*gd_construction(torch.zeros(1, d), N / (N + d + 1), N))
+found, wanted = products(*matrices), products(*gd_construction(torch.zeros(1, d), n_shown / (n_shown + d + 1), n_shown))
+places = ["x1", "x2", "x3", "x4", "x5", "y"]
 plots.heat_map(
-    {"scores, trained": found[0].numpy(), "scores, constructed": wanted[0].numpy(), "values, trained": found[1].numpy(), "values, constructed": wanted[1].numpy()},
-    ["x1", "x2", "x3", "x4", "x5", "y"],
-    ["x1", "x2", "x3", "x4", "x5", "y"],
-    title="Where it matters, training has found the construction",
-    alt="Four matrices of six rows and columns. The scores of both layers are a multiple of the identity on the five inputs. Of the values, the last row is the one that reaches the answer: zero, but for minus one at y in both layers.",
+    {"trained": found[0].numpy(), "constructed": wanted[0].numpy()},
+    places,
+    places,
+    title="The trained scores are dot products of the inputs, as in the construction",
+    alt="Two matrices of six rows and columns, the scores of the trained and of the constructed layer. Both are nearly the identity on the five inputs; the trained one has other values in its last column.",
+)
+
+# %% experiment
+plots.heat_map(
+    torch.stack([found[1][-1], wanted[1][-1]]).numpy(),
+    ["trained", "constructed"],
+    places,
+    title="What reaches the answer is minus y, the error for weights of zero",
+    alt="Two rows of six numbers: the last row of the values of the trained and of the constructed layer. Both are zero for the five inputs and minus one for y.",
 )
 
 # %% [markdown]
-# The scores agree. Of the values only the last row reaches the answer, so only there training has a reason to agree; the other rows may be anything. And the last *column* of the scores meets a 0 in the query.
+# Both agree. The last column of the scores may be anything: it meets the 0 that stands at the query's answer. And of the values we looked at the last row only, for no other reaches the answer; there training had a reason to agree, and elsewhere it had none.
 #
 # What about two layers? Two plain steps are one possibility. But a network may find something better. The next cell trains two layers that share their matrices, beginning with those of the trained layer, and finds by the same training the best rates for two plain steps, and for a variant that von Oswald et al. call **GD++**: it also changes the
 # inputs between the steps, $x_j \leftarrow x_j - \gamma\,\frac1N \sum_i x_i (x_i \cdot x_j)$, which takes out of the data the directions in which they vary most, and so makes the next step better aimed.
@@ -758,9 +766,9 @@ def plain_and_corrected(rates, corrections):
 
 two_layer_errors = {"one step": step_errors}
 rates, none = nn.Parameter(torch.tensor([0.4, 0.4])), torch.zeros(2)
-fit([rates], plain_and_corrected(rates, none), 150, 3e-2, N, d)
+fit([rates], plain_and_corrected(rates, none), 150, 3e-2, n_shown, d)
 plus_rates, corrections = nn.Parameter(torch.tensor([0.4, 0.4])), nn.Parameter(torch.zeros(2))
-fit([plus_rates, corrections], plain_and_corrected(plus_rates, corrections), 250, 5e-2, N, d)
+fit([plus_rates, corrections], plain_and_corrected(plus_rates, corrections), 250, 5e-2, n_shown, d)
 _, predict_by_two, _ = trained_layers(2, steps=500, begin=matrices)
 with torch.no_grad():
     few = [part[:30_000] for part in unseen]
@@ -1306,12 +1314,12 @@ check.equal(posterior_predictive(torch.zeros(2), torch.tensor([0.25, 0.75]), two
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ### Experiment: a world of five concepts
+# ### Experiment: a world of eight concepts
 #
-# Five concepts, each an HMM over eight letters with four states of its own. One more state writes a slash and then starts afresh; it comes with probability one sixth. So documents look like lists of short strings, and strings of one document resemble each other.
+# Eight concepts, each an HMM over eight letters with three states of its own. One more state writes a slash and then starts afresh; it comes with probability one sixth. So documents look like lists of short strings, and strings of one document resemble each other.
 
 # %% experiment
-CONCEPTS, STATES, LETTERS, SLASH, LENGTH = 5, 4, "abcdefgh", 8, 48
+CONCEPTS, STATES, LETTERS, SLASH, LENGTH = 8, 3, "abcdefgh", 8, 48
 
 
 def make_concepts(seed):
@@ -1327,7 +1335,7 @@ def make_concepts(seed):
     transition[:, :-1, :-1] = 5 / 6 * dirichlet((CONCEPTS, STATES), STATES, 0.3)
     transition[:, -1] = start
     emission = torch.zeros(CONCEPTS, STATES + 1, 9, dtype=torch.float64)
-    emission[:, :-1, :-1] = 0.99 * dirichlet((CONCEPTS, STATES), 8, 0.15) + 0.01 / 8
+    emission[:, :-1, :-1] = 0.99 * dirichlet((CONCEPTS, STATES), 8, 0.1) + 0.01 / 8
     emission[:, -1, SLASH] = 1
     return start, transition, emission
 
@@ -1380,7 +1388,7 @@ plots.attention(
     [f"concept {m + 1}" for m in range(CONCEPTS)],
     [(LETTERS + "/")[token] for token in watched],
     title="A few letters are enough to tell which concept is writing",
-    alt=f"Five rows, one for each concept, and eighteen columns, one for each token. At first the squares are spread over several rows; later nearly all of the area is in the row of concept {int(some_concepts[0]) + 1}, which wrote the text.",
+    alt=f"Eight rows, one for each concept, and eighteen columns, one for each token. At first the squares are spread over several rows; later most of the area is in the row of concept {int(some_concepts[0]) + 1}, which wrote the text.",
 )
 
 # %% [markdown]
