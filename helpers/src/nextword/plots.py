@@ -785,7 +785,8 @@ def intervals(
     for row, (value, low, high) in enumerate(values.values()):
         axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=2.2, solid_capstyle="butt")
         axes.plot([value], [row], "o", color=COLOURS[0], markersize=7)
-        axes.annotate(_fixed(value, 2), (high, row), (7, 0), textcoords="offset points", va="center")
+        at: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "center"}
+        axes.annotate(_fixed(value, 2), (1.0, row), (8, 0), **at)
     axes.set_yticks(range(len(values)), list(values))
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(values) - 0.4, -1.0 if line else -0.6)
