@@ -58,7 +58,7 @@ def claim_each_verdict_is_what_the_interval_says():
 
 def claim_the_interval_closes_in_with_the_root_of_n():
     widths = {n: high - low for n, (low, high) in ends.items()}
-    assert 1.6 < widths[100] / widths[400] < 2.5, (
+    assert 1.6 < widths[80] / widths[320] < 2.5, (
         "the figure's title: half the interval costs four times the coding"
     )
 
