@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autograder.variants import right, wrong
+from autograder.variants import equivalent, right, wrong
 
 # --- gradient_step -------------------------------------------------------------------------------------
 
@@ -564,6 +564,16 @@ def with_intercept(X, Y, x_query, strength):
     return ((x_query[..., None, :] - x_mean) @ W + y_mean)[..., 0, :]
 
 
+equivalent(
+    "ridge_predict",
+    mutant="line 4: torch.eye(X.shape[-1], dtype=X.dtype) -> torch.eye(X.shape[-1])",
+    why="Adding it promotes to the type of X; only the strength is rounded to float32, by less than 1e-7 of it.",
+)
+equivalent(
+    "ridge_predict", mutant="line 6: 0 -> -1", why="The axis has length 1, so its first entry is its last."
+)
+
+
 # --- forward_algorithm ---------------------------------------------------------------------------------
 
 
@@ -724,6 +734,13 @@ def likelihoods(tokens, start, transition, emission):
         values.append(total)
         nexts.append(belief @ emission)
     return torch.stack(values), torch.stack(nexts)
+
+
+equivalent(
+    "forward_algorithm",
+    mutant="line 1: torch.zeros((), dtype=start.dtype) -> torch.zeros(())",
+    why="It is 0 in any number type, and adding to it and stacking promote it to the type of the other logs.",
+)
 
 
 # --- concept_posterior ---------------------------------------------------------------------------------
