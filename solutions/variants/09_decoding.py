@@ -1303,3 +1303,6 @@ equivalent("accept_or_resample", mutant="line 4: 1e-12 -> 1e-09", why="Both are 
 equivalent("accept_or_resample", mutant="line 5: 1 -> 2", why="The first of two draws is distributed as a single one.")
 equivalent("accept_or_resample", mutant="line 5: 0 -> -1", why="There is one draw in each row, so the first is the last.")
 equivalent("speculative_decode", mutant="line 5: 0 -> -1 (no. 2)", why="There is one text, so the first is the last.")
+equivalent("speculative_decode", mutant="line 8: 0 -> -1 (no. 2)", why="There is one text, so the first is the last.")
+equivalent("speculative_decode", mutant="line 10: kept.tolist() -> kept", why="A tensor that holds one boolean equals False as that boolean does.")
+equivalent("speculative_decode", mutant="line 11: tokens[:n_kept + 1].tolist() -> tokens[:n_kept + 1]", why="A tensor that holds one number counts as that number.")
