@@ -794,7 +794,7 @@ plots.bars(
 # |---|---|
 # | **Claim** | A single layer of linear self-attention, trained on regression prompts, becomes the construction with the best learning rate; deeper stacks surpass plain gradient descent, and match GD++ (von Oswald et al. 2022). |
 # | **Here** | One layer: agrees, in loss, in predictions and in the matrices that matter. Two layers with shared matrices: clearly better than two plain steps. |
-# | **Where they differ** | In the seconds we give it, our two-layer stack lies between plain steps and GD++ and does not reach GD++; the paper trained far longer. Their inputs were uniform on an interval with $d = N = 10$, ours are normal, because the best one-step loss then has a formula. |
+# | **Where they differ** | In the seconds we give it, our two-layer stack lies between plain steps and GD++ and does not reach GD++; the paper trained far longer. It began with the matrices of the trained layer: from random ones, some trial runs stayed on a plateau. Their inputs were uniform on an interval with $d = N = 10$, ours are normal, because the best one-step loss then has a formula. |
 
 # %% [markdown]
 # ## 7 A transformer against least squares
@@ -1454,7 +1454,7 @@ plots.lines(
 # |---|---|
 # | **Claim** | A language model trained on a mixture of HMMs learns in context: as examples are added, its prediction approaches that of the concept behind the prompt, although prompts are not drawn like documents. In-context learning is implicit Bayesian inference (Xie et al. 2022). |
 # | **Here** | Agrees: the exact posterior finds the concept after an example or two, and the GPT, which was never told that there are concepts, follows it. Its divergence from the Bayesian prediction falls with examples. |
-# | **Where they differ** | The GPT does not reach Bayes: some divergence remains, and most of what is left after seven examples is its own, not doubt about the concept. Our concepts differ in their letters as well as in their transitions, and are told apart quickly. In the paper's GINC data set they share their vocabulary and differ in transitions only. |
+# | **Where they differ** | The GPT does not reach Bayes: some divergence remains, and most of what is left after seven examples is its own, not doubt about the concept. Our concepts differ in their letters as well as in their transitions; in the paper they share their emissions. And the fall of the divergence *from Bayes* is no law. It needs a world in which telling the concepts apart is the hard part: when this notebook was made, the same training in worlds of fewer concepts with more states, or with shared emissions, left it level or made it rise. That model and Bayes come closer to the *concept* held more widely. |
 
 # %% [markdown]
 # ## 9 Do the labels matter?
