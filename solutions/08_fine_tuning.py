@@ -1074,7 +1074,7 @@ def few_labels(states, labels, states_test, labels_test, beginnings, sizes=(4, 1
                 with torch.no_grad():
                     head.output.bias.zero_()
                     head.output.weight.copy_(0.02 * torch.randn(head.output.weight.shape, generator=generator) if rows is None else rows)
-                optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.0)
+                optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=0.0)
                 for _ in range(40):
                     optimizer.zero_grad()
                     head(states[which][chosen], labels[chosen])[1].backward()
@@ -1130,7 +1130,7 @@ plots.lines(
 # the task begin near one half. To the right the lines come closer: labels replace knowledge. The new head differs in one more way, since it reads a bare review: at its last token the frozen model is busy with what comes next, another sentence or another review. The template
 # brings the answer to the place where it is read.
 #
-# In Gao et al. even the swapped words came out above the new head. There, all weights of a large model could change; here only two rows can, and what a frozen model believes it goes on believing.
+# In Gao et al. even the swapped words came out above the new head, with 16 examples for each label. Look whether they do here, and from how many examples on: what is wrong with them is no more than a sign, and to turn that takes fewer examples than to learn what a review is about.
 #
 # Online, the same cell on SST-2 itself:
 

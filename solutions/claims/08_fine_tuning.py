@@ -32,6 +32,7 @@ def claim_beginnings_count_when_examples_are_few():
     assert right[4] > mean["a new head"][4] + 0.03
     assert right[256] - swapped[256] < (right[4] - swapped[4]) / 2, "labels replace knowledge"
     assert abs(right[256] - other[256]) < 0.06
+    assert swapped[256] > mean["a new head"][256], "as in Gao et al."
 
 
 def claim_tuning_changes_the_form_of_answers():
