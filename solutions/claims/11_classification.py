@@ -20,9 +20,10 @@ def claim_batches_change_nothing():
     assert float((together - alone).abs().max()) < 1e-3
 
 
-def claim_calibration_moves_the_share_that_is_said_and_not_much_else():
-    plain, better = shares["four positive ones"], shares["four positive ones, calibrated"]
-    assert better < plain, "after four positive examples, calibration must take away from positive"
+def claim_calibration_moves_a_threshold_and_nothing_else():
+    # Of two labels one gains texts and loses none: `plain` and `better` are of four positive examples.
+    before, after = (scores.argmax(dim=1) for scores in (plain, better))
+    assert bool((before <= after).all()) or bool((before >= after).all())
     assert abs(right["no example"] - right["no example, calibrated"]) < 0.2
 
 

@@ -173,9 +173,12 @@ def _notebook_metadata(name: str, settings: NotebookSettings) -> dict[str, Any]:
 
 
 def _badge(name: str, settings: NotebookSettings) -> NotebookNode:
+    """The badge that opens the notebook in Colab, and the way to the glossary."""
+    glossary = f"https://github.com/{settings.repository}/blob/{settings.branch}/docs/glossary.md"
     text = (
         f'<a href="{settings.colab_address(name)}" target="_parent">'
         '<img src="https://colab.research.google.com/assets/colab-badge.svg" alt="Open in Colab"/></a>'
+        f' &nbsp; <a href="{glossary}" target="_blank">Glossary</a>'
     )
     return new_markdown_cell(text, id=BADGE_ID, metadata={"id": BADGE_ID, "colab_type": "text"})
 

@@ -97,7 +97,8 @@ def as_markdown(rungs: Sequence[Rung], names: dict[str, str]) -> str:
     ]
     lowest = floor()
     for rung in rungs:
-        seconds = "not recorded" if rung.seconds is None else f"{rung.seconds:.0f}"
+        # what only counts is not trained
+        seconds = "counting" if rung.seconds is None else f"{rung.seconds:.0f}"
         command = f"`course ladder {names.get(rung.notebook, rung.notebook)}`"
         cells = (rung.model, f"{rung.bits:.3f}", f"{rung.bits - lowest:.3f}", rung.preset, seconds, command)
         lines.append(f"| {' | '.join(cells)} |")

@@ -137,11 +137,9 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
     notebook = execute(notebook)
     graded = {cell.id for cell in subject.source.cells if cell.role in ("exercise", "test")}
     by_id = {cell.id: cell for cell in subject.source.cells}
-    if not any(
-        output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", [])
-    ):
-        kept = deepcopy(notebook)
-        kept.cells = [cell for cell in kept.cells if cell.id not in claim_of]
+    kept = deepcopy(notebook)
+    kept.cells = [cell for cell in kept.cells if cell.id not in claim_of]
+    if not any(output.output_type == "error" for cell in kept.cells for output in cell.get("outputs", [])):
         keep_executed(subject.course, subject.source.name, kept)
     for cell in notebook.cells:
         if cell.cell_type != "code":

@@ -95,7 +95,9 @@ def notebook_page(
             if instructor and cell.id in schemes:
                 text = SourceCell("", schemes[cell.id], "").without_markers()
             if cell.id == BADGE_ID:
-                text = f"[Open it in Colab]({course.notebooks.colab_address(name)}) to work on it."
+                text = (
+                    f"[Open it in Colab]({course.notebooks.colab_address(name)}) · [Glossary](/glossary.md)"
+                )
             parts.append(_links(text, course))
             continue
         code = _code(cell.source if instructor else released.source, "ipython3")
