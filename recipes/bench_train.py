@@ -11,7 +11,7 @@ import math
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +52,7 @@ class Recipe:
     positions: str
     rate: float  # of AdamW, for what Muon does not take
     muon_rate: float | None = None
+    momentum: float = 0.95  # of Muon
     weight_decay: float = 0.1
     evaluate_every: int = 100
 
@@ -62,6 +63,7 @@ class Recipe:
                 model,
                 learning_rate=self.muon_rate,
                 adamw_learning_rate=self.rate,
+                momentum=self.momentum,
                 weight_decay=self.weight_decay,
             )
         matrices = [p for p in model.parameters() if p.ndim >= 2]
@@ -82,10 +84,21 @@ class Recipe:
 
 
 PLAIN = Recipe("nanoGPT's recipe: AdamW", 2000, 12, 100, 0.1, "learned", rate=1e-3)
-OURS = (
-    Recipe("ours, for 1.88", 300, 16, 20, 0.0, "rotary", rate=1e-2, muon_rate=0.03, evaluate_every=25),
-    Recipe("ours, for 1.60", 1400, 16, 50, 0.0, "rotary", rate=1e-2, muon_rate=0.03, evaluate_every=50),
+SHORT = Recipe(
+    "ours, for 1.88",
+    250,
+    16,
+    10,
+    0.0,
+    "rotary",
+    rate=2e-2,
+    muon_rate=0.05,
+    momentum=0.9,
+    weight_decay=0.0,
+    evaluate_every=25,
 )
+LONG = replace(SHORT, name="ours, for 1.60", steps=1050, evaluate_every=50)
+OURS = (SHORT, LONG)
 
 
 class Clocked(TokenBatches):

@@ -22,15 +22,22 @@ def orthogonalised(matrices: Tensor, rounds: int = ROUNDS) -> Tensor:
     """Return matrices (..., m, n) with about the same singular vectors, and singular values near 1.
 
     The Newton-Schulz iteration of Jordan et al. (2024): only products of matrices, so that it is fast on any
-    device. A matrix of zeros stays one.
+    device. Each round multiplies x from the left by a I + b x xᵀ + c (x xᵀ)², so the rounds need x xᵀ alone,
+    which is square and as small as the shorter side. A matrix of zeros stays one.
     """
     a, b, c = QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)  # no singular value above 1
-    for _ in range(rounds):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+    gram = x @ x.mT
+    identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
+    product = identity.expand_as(gram)
+    for round_ in range(rounds):
+        factor = a * identity + b * gram + c * gram @ gram
+        product = factor @ product
+        if round_ < rounds - 1:
+            gram = factor @ gram @ factor
+    x = product @ x
     return x.mT if tall else x
 
 
@@ -98,13 +105,14 @@ def muon_and_adamw(
     *,
     learning_rate: float = 0.02,
     adamw_learning_rate: float = 3e-3,
+    momentum: float = 0.95,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.99),
 ) -> list[Optimizer]:
     """Return Muon for the matrices inside a model, and AdamW for its embeddings and all that is no matrix.
 
-    `weight_decay` is for both, on matrices and embeddings. An output layer that is no embedding counts as
-    inside. A model without matrices gets AdamW alone.
+    `momentum` is Muon's; `weight_decay` is for both, on matrices and embeddings. An output layer that is no
+    embedding counts as inside. A model without matrices gets AdamW alone.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -116,7 +124,7 @@ def muon_and_adamw(
     groups = [group for group in groups if group["params"]]
     optimizers: list[Optimizer] = []
     if inside:
-        optimizers.append(Muon(inside, lr=learning_rate, weight_decay=weight_decay))
+        optimizers.append(Muon(inside, lr=learning_rate, momentum=momentum, weight_decay=weight_decay))
     if groups:
         optimizers.append(AdamW(groups, lr=adamw_learning_rate, betas=betas, fused=True))
     return optimizers

@@ -210,9 +210,10 @@ class _Layer(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the stream (B, T, C) after this layer, and keys and values (B, heads, tokens, head_dim)."""
         asked = self.asked(self.norm_before_attention(stream))
-        q, k, v = asked.unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, T, head_dim)
+        qkv = asked.unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, T, head_dim)
+        q, k, v = qkv
         if turns is not None:
-            q, k = _turned(q, turns), _turned(k, turns)
+            q, k = _turned(qkv[:2], turns)
         mask = None
         if before is not None:
             k, v = torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2)
@@ -239,7 +240,7 @@ def _turns(at: Tensor, head_dim: int) -> Tensor:
 
 
 def _turned(x: Tensor, turns: Tensor) -> Tensor:
-    """Return queries or keys (B, heads, T, head_dim) with their dimensions turned in pairs."""
+    """Return queries and keys (2, B, heads, T, head_dim) with their dimensions turned in pairs."""
     real, imaginary = x.float().chunk(2, dim=-1)
     turned = torch.complex(real.contiguous(), imaginary.contiguous()) * turns
     return torch.cat([turned.real, turned.imag], dim=-1).to(x.dtype)
