@@ -185,20 +185,15 @@ def table(results: list[Result], threads: int) -> str:
     ]
     heads = " | ".join(f"to {target:.2f}" for target in TARGETS)
     verdicts = []
-    quarter = results[1].seconds_to(TARGETS[0]), plain.seconds_to(TARGETS[0])
-    if quarter[0] is not None and quarter[1] is not None:
-        share = quarter[0] / quarter[1]
-        whole = quarter[0] / plain.seconds[-1]
-        verdicts.append(
-            f"{TARGETS[0]:.2f} took {share:.0%} of the time in which the recipe reached it, and "
-            f"{whole:.0%} of the recipe's whole time (target: a quarter)."
+    for result, target, allowed in zip(results[1:], TARGETS, ("a quarter", "all of it"), strict=False):
+        seconds = result.seconds_to(target)
+        told = (
+            f"{target:.2f} was not reached: {result.losses[-1]:.3f} after"
+            f" {result.seconds[-1] / plain.seconds[-1]:.0%}"
+            if seconds is None
+            else f"{target:.2f} took {seconds / plain.seconds[-1]:.0%}"
         )
-    last = results[-1].seconds_to(TARGETS[1])
-    if last is not None:
-        verdicts.append(
-            f"{TARGETS[1]:.2f} took {last / plain.seconds[-1]:.0%} of the recipe's whole time "
-            "(target: all of it)."
-        )
+        verdicts.append(f"{told} of the recipe's whole time (target: {allowed}).")
     return "\n".join(
         [
             BEGIN,

@@ -56,10 +56,11 @@ def test_table_says_when_each_loss_was_reached() -> None:
     text = table([plain, ours, longer], threads=1)
     assert "| 60 s | 1.850 | 40 s | not reached |" in text
     assert "| 8 s | 1.870 | 8 s (1/5.0) | not reached |" in text
-    assert (
-        "1.88 took 20% of the time in which the recipe reached it, and 13% of the recipe's whole time" in text
-    )
-    assert "1.60 took 83% of the recipe's whole time" in text
+    assert "1.88 took 13% of the recipe's whole time (target: a quarter)." in text
+    assert "1.60 took 83% of the recipe's whole time (target: all of it)." in text
+    short = Result(OURS[1], 790_000, [1.7, 1.62], [20.0, 57.0])
+    missed = table([plain, ours, short], threads=1)
+    assert "1.60 was not reached: 1.620 after 95% of the recipe's whole time (target: all of it)." in missed
 
 
 def test_page_keeps_what_stands_around_the_table() -> None:
