@@ -1445,6 +1445,8 @@ def gpt2_file(config, seed):
 def loaded(config, weights):
     """The model's parameters after loading; an error of shapes or names is returned, to be named below."""
     model = GPT(config)
+    # matrices so small that they can't be taken for those of the file
+    model.load_state_dict({name: weight / 100 if weight.ndim == 2 else weight for name, weight in model.state_dict().items()})
     try:
         load_gpt2_weights(model, weights)
     except NotImplementedError:
@@ -1464,7 +1466,7 @@ check.that(
 check.that(not isinstance(after_load, Exception), f"Loading fails with {type(after_load).__name__}: {after_load}. Walk over our names, model.state_dict(), not over theirs: files hold more than we need.")
 check.equal(after_load["tokens.weight"], file["wte.weight"], name="the embedding of the tokens", causes=[
     (lambda got: tuple(got.shape) != (6, 4), "embeddings are not transposed, only the matrices of the layers c_..."),
-    (lambda got: float(got.abs().max()) < 0.6, "the model still has its first weights: nothing was loaded. Names that do not fit were passed over, or the weights went into a copy."),
+    (lambda got: float(got.abs().max()) < 0.2, "the model still has its first weights: nothing was loaded. Names that do not fit were passed over, or the weights went into a copy."),
 ])
 check.equal(after_load["positions.weight"], file["wpe.weight"], name="the embedding of the places", causes=[
     (file["wpe.weight"].T, "embeddings are not transposed, only the matrices of the layers c_..., even where both ways fit."),
@@ -1481,7 +1483,7 @@ for part, theirs in [("attention.qkv", "attn.c_attn"), ("attention.output", "att
             (file[f"h.{i}.{theirs}.weight"], "it is not transposed. All matrices of the layers c_... are, also the square one, which fits both ways."),
             (file[f"h.{1 - i}.{theirs}.weight"].T, "it is that of another block."),
             (lambda got, size=file[f"h.{i}.{theirs}.weight"].numel(): bool((got.flatten() - file[f"h.{i}.{theirs}.weight"].flatten()).abs().max() < 1e-6), "it was reshaped; transposing is something else: .T"),
-            (lambda got: float(got.abs().max()) < 0.6, "it is as before: not all blocks were loaded."),
+            (lambda got: float(got.abs().max()) < 0.2, "it is as before: not all blocks were loaded."),
         ])
         check.equal(after_load[f"blocks.{i}.{part}.bias"], file[f"h.{i}.{theirs}.bias"], name=f"the bias of {part} in block {i}", causes=[
             (lambda got: not got.any(), "it is as before: biases have to be loaded, too."),
