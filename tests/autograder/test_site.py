@@ -29,7 +29,9 @@ def has_run(course: Course, name: str) -> bool:
     """Whether the gate has run this notebook as it is now (in `make test` it has run all of them before)."""
     path = course.root / FOLDER / f"{name}.ipynb"
     kept = nbformat.read(path, as_version=4) if path.exists() else None
-    return kept is not None and kept.metadata["nextword"]["source_sha256"] == source_key(course, name)
+    return kept is not None and kept.metadata["nextword"]["source_sha256"] == source_key(
+        course, course.source(name)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def test_a_kept_run_is_used_until_its_source_changes(tmp_path: Path) -> None:
     assert printed()[0] == "2\n"
     kept = executed(course, "00_a")
     kept.cells[-1].outputs[0].text = "from the shelf"
-    keep_executed(course, "00_a", kept)
+    keep_executed(course, course.source("00_a"), kept)
     assert printed()[-1] == "from the shelf"
     source.write_text(text.format("2 + 2"))
     assert printed() == ["4\n", "hand in\n"]

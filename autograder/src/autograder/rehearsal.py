@@ -140,7 +140,7 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
     kept = deepcopy(notebook)
     kept.cells = [cell for cell in kept.cells if cell.id not in claim_of]
     if not any(output.output_type == "error" for cell in kept.cells for output in cell.get("outputs", [])):
-        keep_executed(subject.course, subject.source.name, kept)
+        keep_executed(subject.course, subject.source, kept)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
