@@ -186,7 +186,7 @@ def _zip_files(
     budget = bounds.total_bytes
     for info in archive.infolist()[: 4 * bounds.entries]:
         path = zip_name(info)
-        if info.is_dir() or is_litter(path):
+        if not info.filename or info.is_dir() or is_litter(path):  # damage can leave a member nameless
             continue
         content, note = read_member(archive, info, bounds, min(budget, bounds.file_bytes))
         if note:
@@ -389,7 +389,7 @@ def class_entries(path: Path, bounds: Bounds, notes: list[str]) -> Iterator[Entr
         return
     with archive:
         for info in archive.infolist():
-            if info.is_dir():
+            if not info.filename or info.is_dir():
                 continue
             yield Entry(zip_name(info), _zip_time(info), _reader(archive, info, bounds))
 
