@@ -61,6 +61,13 @@ class Lab:
         """Open a notebook and wait for its kernel."""
         self.page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={TOKEN}")
         self.page.wait_for_selector(".jp-Notebook", timeout=120_000)
+        # JupyterLab also restores what was open before, and may put that in front
+        self.page.evaluate(
+            "async path => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }",
+            f"{name}.ipynb",
+        )
+        current = "() => window.jupyterapp.shell.currentWidget?.context?.path"
+        self.wait(lambda: self.page.evaluate(current) == f"{name}.ipynb")
         self.wait(lambda: self.state()["status"] == "idle")
 
     def state(self) -> dict[str, Any]:
