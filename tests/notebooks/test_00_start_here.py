@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import random
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from solved import solved_names, worked_examples
 
 from autograder.source import read_source
 from nextword import corpus, metrics
@@ -20,20 +20,14 @@ SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "00_start_here.py
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    parser, failures = doctest.DocTestParser(), []
-    example = parser.get_doctest(solved[exercise].__doc__, solved, exercise, SOURCE.path, 0)
-    assert example.examples
-    doctest.DocTestRunner(verbose=False).run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, solved, flags=0)
+    assert examples
+    assert not failures, failures
 
 
 def test_score_of_a_sentence_is_what_the_floor_charges(solved: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import math
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from solved import solved_names, worked_examples
 
 from autograder.source import read_source
 from nextword import corpus
@@ -22,11 +22,7 @@ Window = tuple[str, ...]
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 # Worked examples
@@ -48,14 +44,9 @@ def story_model(context: Window, word: str) -> float:
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
     models = {"certain_model": certain_model, "model": greeting_model, "story_model": story_model}
-    failures: list[str] = []
-    example = doctest.DocTestParser().get_doctest(
-        solved[exercise].__doc__, {**solved, **models}, exercise, SOURCE.path, 0
-    )
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, {**solved, **models})
+    assert examples
+    assert not failures, failures
 
 
 def test_tables_of_the_story_in_the_setup_cell_are_right(solved: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import scipy.linalg
 import scipy.sparse
 import torch
+from solved import solved_names, worked_examples
 
 from autograder.source import read_source
 from nextword import corpus
@@ -22,23 +22,14 @@ SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "02_word_vectors.
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    failures: list[str] = []
-    example = doctest.DocTestParser().get_doctest(
-        solved[exercise].__doc__, dict(solved), exercise, SOURCE.path, 0
-    )
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, solved)
+    assert examples
+    assert not failures, failures
 
 
 def test_story_in_numbers_is_the_story_in_words(solved: dict[str, Any]) -> None:

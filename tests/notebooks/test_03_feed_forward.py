@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from solved import solved_names, worked_examples
 from torch import nn
 from torch.nn import functional as F
 
@@ -23,11 +23,7 @@ SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "03_feed_forward.
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 def parameters_of(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -50,12 +46,9 @@ def batch(solved: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor, nn.Module
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
     torch.manual_seed(0)
-    failures: list[str] = []
-    example = doctest.DocTestParser().get_doctest(solved[exercise].__doc__, solved, exercise, SOURCE.path, 0)
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, solved)
+    assert examples
+    assert not failures, failures
 
 
 def test_numbers_of_the_example_of_backpropagation_are_right(solved: dict[str, Any]) -> None:

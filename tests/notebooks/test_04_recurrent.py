@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import doctest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from solved import solved_names, worked_examples
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,11 +23,7 @@ SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "04_recurrent.py"
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 # Worked examples
@@ -42,15 +38,9 @@ def certain_model(idx: Tensor) -> tuple[Tensor, None]:
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    documented = solved[exercise].forward if isinstance(solved[exercise], type) else solved[exercise]
-    failures: list[str] = []
-    example = doctest.DocTestParser().get_doctest(
-        documented.__doc__, {**solved, "certain_model": certain_model}, exercise, SOURCE.path, 0
-    )
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, {**solved, "certain_model": certain_model})
+    assert examples
+    assert not failures, failures
 
 
 # Cells beside torch's, with copied weights

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solved import solved_names, worked_examples
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,15 +20,7 @@ SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "05_attention.py"
 TEXT = "\n".join(cell.source for cell in SOURCE.cells)
 
 
-def names_of(*roles: str) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if not cell.markdown and cell.role in roles:
-            exec(cell.source, names)
-    return names
-
-
-SOLVED = names_of("setup", "exercise")
+SOLVED = solved_names(SOURCE)
 
 
 # Worked examples
@@ -37,13 +28,9 @@ SOLVED = names_of("setup", "exercise")
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(exercise: str) -> None:
-    failures: list[str] = []
-    parser = doctest.DocTestParser()
-    example = parser.get_doctest(SOLVED[exercise].__doc__, dict(SOLVED), exercise, SOURCE.path, 0)
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, SOLVED)
+    assert examples
+    assert not failures, failures
 
 
 def test_numbers_of_the_cat_sat_on_are_right() -> None:

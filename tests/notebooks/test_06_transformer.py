@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import doctest
-import io
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from solved import solved_names, worked_examples
 from torch.nn import functional as F
 
 from autograder.source import read_source
@@ -21,12 +19,7 @@ SOURCE = read_source(Path(__file__).parents[2] / "solutions" / "06_transformer.p
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 # Worked examples
@@ -34,18 +27,9 @@ def solved() -> dict[str, Any]:
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    found = solved[exercise]
-    members = vars(found).values() if isinstance(found, type) else ()
-    texts = [text for text in (getattr(part, "__doc__", None) for part in [found, *members]) if text]
-    failures: list[str] = []
-    examples = 0
-    for text in texts:
-        example = doctest.DocTestParser().get_doctest(text, dict(solved), exercise, SOURCE.path, 0)
-        examples += len(example.examples)
-        runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-        runner.run(example, out=failures.append)
+    examples, failures = worked_examples(exercise, solved)
     assert examples
-    assert not failures, "".join(failures)
+    assert not failures, failures
 
 
 # GPT-2, beside the GPT-2 of transformers

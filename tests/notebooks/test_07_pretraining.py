@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import math
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from solved import solved_names, worked_examples
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,26 +26,14 @@ SOURCE = read_source(ROOT / "solutions" / "07_pretraining.py")
 TEXT = "\n".join(cell.source for cell in SOURCE.cells)
 
 
-def names_of(*roles: str) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if not cell.markdown and cell.role in roles:
-            exec(cell.source, names)
-    return names
-
-
-SOLVED = names_of("setup", "exercise")
+SOLVED = solved_names(SOURCE)
 
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(exercise: str) -> None:
-    failures: list[str] = []
-    parser = doctest.DocTestParser()
-    example = parser.get_doctest(SOLVED[exercise].__doc__, dict(SOLVED), exercise, SOURCE.path, 0)
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, SOLVED)
+    assert examples
+    assert not failures, failures
 
 
 # Byte pair encoding against the library

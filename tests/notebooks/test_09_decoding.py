@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import doctest
-import io
 import itertools
 import math
 from collections.abc import Callable
@@ -13,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from solved import solved_names, worked_examples
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,12 +24,7 @@ TEXTS = 20_000
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 # Worked examples
@@ -39,14 +32,9 @@ def solved() -> dict[str, Any]:
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    failures: list[str] = []
-    text = solved[exercise].__doc__
-    example = doctest.DocTestParser().get_doctest(text, dict(solved), exercise, SOURCE.path, 0)
-    doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(
-        example, out=failures.append
-    )
-    assert example.examples
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, solved)
+    assert examples
+    assert not failures, failures
 
 
 # Greedy decoding and beam search, beside transformers

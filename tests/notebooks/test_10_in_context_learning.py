@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import doctest
-import io
 import itertools
 import math
 from functools import partial
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from solved import solved_names, worked_examples
 from torch import Tensor
 
 from autograder.source import read_source
@@ -25,12 +23,7 @@ DOUBLE = torch.float64
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 # Worked examples
@@ -38,13 +31,9 @@ def solved() -> dict[str, Any]:
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    failures: list[str] = []
-    parser = doctest.DocTestParser()
-    example = parser.get_doctest(solved[exercise].__doc__, dict(solved), exercise, SOURCE.path, 0)
-    assert example.examples
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, solved)
+    assert examples
+    assert not failures, failures
 
 
 # Gradient descent, and layers that take its steps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import doctest
 import io
 import math
 import warnings
@@ -15,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solved import solved_names, worked_examples
 
 from autograder.source import read_source
 from nextword.labelled import LABELS, labelled_texts
@@ -33,12 +33,7 @@ ANSWERS = [" positive", " not at all favourable", " none", " 0?"]
 @pytest.fixture(scope="module")
 def solved() -> dict[str, Any]:
     """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
-    names: dict[str, Any] = {}
-    for cell in SOURCE.cells:
-        if cell.role in ("setup", "exercise"):
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(cell.source, names)
-    return names
+    return solved_names(SOURCE)
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +49,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("exercise", [cell.name for cell in SOURCE.of_role("exercise")])
 def test_worked_example_is_what_the_solution_returns(solved: dict[str, Any], exercise: str) -> None:
-    example = doctest.DocTestParser().get_doctest(
-        solved[exercise].__doc__, dict(solved), exercise, SOURCE.path, 0
-    )
-    assert example.examples
-    failures: list[str] = []
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(example, out=failures.append)
-    assert not failures, "".join(failures)
+    examples, failures = worked_examples(exercise, solved)
+    assert examples
+    assert not failures, failures
 
 
 # Label scores and perplexities, with every kind of tokenizer

@@ -1,0 +1,41 @@
+"""What the tests of all notebooks begin with: the solved notebook's names, and its worked examples."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any
+
+from autograder.source import SourceNotebook
+
+
+def solved_names(source: SourceNotebook) -> dict[str, Any]:
+    """The names of the solved notebook: setup and reference solutions, no test and no experiment."""
+    names: dict[str, Any] = {}
+    for cell in source.cells:
+        if cell.role in ("setup", "exercise"):
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(cell.source, names)
+    return names
+
+
+def worked_examples(
+    exercise: str, names: Mapping[str, Any], flags: int = doctest.NORMALIZE_WHITESPACE
+) -> tuple[int, str]:
+    """Run the examples in an exercise's description, and in those of its methods.
+
+    Returns how many there are, and what the failing ones say.
+    """
+    found = names[exercise]
+    members = vars(found).values() if isinstance(found, type) else ()
+    parts = [found, *(member for member in members if isinstance(member, FunctionType))]
+    failures: list[str] = []
+    examples = 0
+    for text in filter(None, (part.__doc__ for part in parts)):
+        example = doctest.DocTestParser().get_doctest(text, dict(names), exercise, exercise, 0)
+        examples += len(example.examples)
+        doctest.DocTestRunner(verbose=False, optionflags=flags).run(example, out=failures.append)
+    return examples, "".join(failures)
