@@ -127,9 +127,9 @@ def test_offline_a_model_of_the_hub_is_refused_in_one_sentence(monkeypatch: pyte
 
 
 def test_tweets_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nextword import tweets
+    from nextword import hub, tweets
 
-    monkeypatch.setattr(tweets, "hub_is_reachable", lambda: False)
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: False)
     with pytest.raises(OSError, match="out of reach"):
         tweets.stance_tweets("climate")
     with pytest.raises(ValueError, match="abortion, atheism, climate"):
@@ -138,7 +138,7 @@ def test_tweets_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tweets_have_the_names_of_the_courses_stances(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets: Any = pytest.importorskip("datasets")
-    from nextword import tweets
+    from nextword import hub, tweets
 
     asked: list[tuple[str, ...]] = []
 
@@ -146,7 +146,7 @@ def test_tweets_have_the_names_of_the_courses_stances(monkeypatch: pytest.Monkey
         asked.append((*names, split))
         return [{"text": "Act now!", "label": 2}, {"text": "Rain.", "label": 0}]
 
-    monkeypatch.setattr(tweets, "hub_is_reachable", lambda: True)
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: True)
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     assert tweets.stance_tweets("climate") == [("Act now!", "favour"), ("Rain.", "none")]
     assert asked == [("cardiffnlp/tweet_eval", "stance_climate", "test")]

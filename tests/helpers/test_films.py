@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import pytest
 
-from nextword import films
+from nextword import films, hub
 
 
 def test_sentences_are_drawn_and_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_sentences_are_drawn_and_stripped(monkeypatch: pytest.MonkeyPatch) -> No
         rows = {"sentence": [f"film {i} " for i in range(10)], "label": [i % 2 for i in range(10)]}
         return datasets.Dataset.from_dict(rows)
 
-    monkeypatch.setattr(films, "hub_is_reachable", lambda: True)
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: True)
     monkeypatch.setattr(datasets, "load_dataset", stored)
     some = films.film_sentences("validation", 4)
     assert asked == {"name": "stanfordnlp/sst2", "split": "validation"}
@@ -30,6 +30,6 @@ def test_sentences_are_drawn_and_stripped(monkeypatch: pytest.MonkeyPatch) -> No
 def test_errors_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="train and validation"):
         films.film_sentences("test", 4)
-    monkeypatch.setattr(films, "hub_is_reachable", lambda: False)
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: False)
     with pytest.raises(OSError, match="With a network"):
         films.film_sentences("train", 4)

@@ -29,7 +29,7 @@ def no_net_and_empty_caches(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(corpora, "_reachable", lambda address: False)
+    monkeypatch.setattr(corpora, "reachable", lambda address: False)
     corpora._text.cache_clear()
     yield
     corpora._text.cache_clear()
@@ -132,7 +132,7 @@ def net(monkeypatch):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(corpora, "_reachable", REACHABLE)
+    monkeypatch.setattr(corpora, "reachable", REACHABLE)
 
     def point(sha256: str) -> list[str]:
         text = corpora._TEXTS["tiny_shakespeare"]
@@ -145,7 +145,7 @@ def net(monkeypatch):
     server.server_close()
 
 
-REACHABLE = corpora._reachable
+REACHABLE = corpora.reachable
 
 
 def test_a_file_is_fetched_once_and_checked(net, tmp_path) -> None:

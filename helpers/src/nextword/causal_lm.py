@@ -7,20 +7,18 @@ text begins with, chat templates, a missing pad token, room) is dealt with here.
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from nextword.hub import hub_is_reachable
+
 if TYPE_CHECKING:
     from os import PathLike
 
-PATIENCE = 5.0  # seconds for the hub to answer before it counts as out of reach
 WORTH_SHARING = 32  # tokens: a shorter common beginning is cheaper to read again than to keep
 
 
@@ -194,19 +192,3 @@ def _digest(folder: Path) -> str:
     for file in files:
         sha.update(file.read_bytes())
     return f"sha256 {sha.hexdigest()[:12]}" if files else "unknown"
-
-
-@cache
-def hub_is_reachable() -> bool:
-    """Whether the hub answers, tried once."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        with urllib.request.urlopen(f"{constants.ENDPOINT}/robots.txt", timeout=PATIENCE):
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answered
-    except (OSError, ValueError):
-        return False

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from nextword.hub import reachable
 from nextword.metrics import text_of
 from nextword.village import Village
 
@@ -22,7 +21,6 @@ TRAIN_SEED, VALID_SEED, TEST_SEED = 1, 2, 3
 
 DOCUMENT_END = "<|endoftext|>\n"  # the line between two documents, as GPT-2 was trained with
 PARTS = (0.9, 0.95)  # where a text that comes in one piece is cut into train, valid and test
-PATIENCE = 5.0  # seconds for the hub to answer before it counts as out of reach
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ def _fetched(text: _Text) -> Path:
     if "://" in text.place:
         return _fetched_file(text)
     hub, constants = _library("huggingface_hub"), _library("huggingface_hub.constants")
-    online = not constants.HF_HUB_OFFLINE and _reachable(constants.ENDPOINT)
+    online = not constants.HF_HUB_OFFLINE and reachable(constants.ENDPOINT)
     # Without a network the hub's client would try for most of a minute.
     options = {"repo_type": "dataset", "allow_patterns": text.files, "local_files_only": not online}
     try:
@@ -222,7 +220,7 @@ def _fetched_file(text: _Text) -> Path:
     cache_folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nextword"
     path = cache_folder / text.files
     if not path.exists():
-        if not _reachable(text.place):
+        if not reachable(text.place):
             raise ConnectionError(f"{text.place.split('/')[2]} does not answer")
         from torch import hub
 
@@ -232,18 +230,6 @@ def _fetched_file(text: _Text) -> Path:
         except RuntimeError as error:  # not the bytes that were asked for
             raise ConnectionError(_in_short(error)) from error
     return path
-
-
-@cache
-def _reachable(address: str) -> bool:
-    request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "nextword"})
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE):
-            return True
-    except urllib.error.HTTPError:  # an answer, if not a kind one
-        return True
-    except OSError:
-        return False
 
 
 def _library(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextword.causal_lm import hub_is_reachable
+from nextword.hub import data_set
 
 DATASET = "cardiffnlp/tweet_eval"  # Barbieri et al. 2020; parquet, so that no script runs
 TARGETS = {
@@ -23,14 +23,5 @@ def stance_tweets(topic: str, split: str = "test") -> list[tuple[str, str]]:
     """
     if topic not in TARGETS:
         raise ValueError(f"There are no tweets on {topic!r}. Choose one of: {', '.join(TARGETS)}.")
-    if not hub_is_reachable():
-        raise OSError(
-            "The tweets of tweet_eval are on the hub, which is out of reach here. "
-            "With a network, run this cell again."
-        )
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise ImportError("Tweets need Hugging Face datasets. Run: pip install datasets.") from error
-    rows = load_dataset(DATASET, f"stance_{topic}", split=split)
+    rows = data_set("The tweets of tweet_eval are", DATASET, f"stance_{topic}", split=split)
     return [(str(row["text"]), STANCES[row["label"]]) for row in rows]
