@@ -42,15 +42,16 @@ def facts_of(place: Path) -> dict[str, Any]:
     grammar = Grammar.load()
     sample = " ".join(text for _, text in itertools.islice(documents(TRAIN_SEED), 10_000))
     total = sum(weight for _, weight in SOURCES.values())
-    config = json.loads((place / "config.json").read_text())
-    is_draft = place.name == "course-lm-draft"
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(place)
     kinds = [f"| {kind} | {weight / total:.0%} |" for kind, (_, weight) in SOURCES.items()]
     return {
         "parameters": f"{run['parameters']:,}",
         "megabytes": f"{(place / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        "layers": models.DRAFT_LAYERS if is_draft else models.LAYERS,
-        "width": models.DRAFT_WIDTH if is_draft else models.WIDTH,
-        "heads": config["n_head"] if is_draft else models.HEADS,
+        "layers": config.num_hidden_layers,
+        "width": config.hidden_size,
+        "heads": config.num_attention_heads,
         "context": tokens.CONTEXT,
         "vocabulary": f"{tokens.VOCABULARY:,}",
         "rules": len(grammar.rules),

@@ -184,9 +184,9 @@ def _zip_files(
         yield from _salvaged(data, bounds)
         return
     budget = bounds.total_bytes
-    for info in archive.infolist()[: 4 * bounds.entries]:
+    for info in _files_of(archive.infolist()[: 4 * bounds.entries]):
         path = zip_name(info)
-        if not info.filename or info.is_dir() or is_litter(path):  # damage can leave a member nameless
+        if is_litter(path):
             continue
         content, note = read_member(archive, info, bounds, min(budget, bounds.file_bytes))
         if note:
@@ -210,6 +210,11 @@ def _open_zip(file: io.BytesIO | str) -> zipfile.ZipFile | None:
         UnicodeError,
     ):
         return None
+
+
+def _files_of(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Those members that are files; damage can leave one without a name, and that is none."""
+    return [info for info in members if info.filename and not info.is_dir()]
 
 
 def zip_name(info: zipfile.ZipInfo) -> str:
@@ -388,9 +393,7 @@ def class_entries(path: Path, bounds: Bounds, notes: list[str]) -> Iterator[Entr
             yield Entry(name, None, _given(content))
         return
     with archive:
-        for info in archive.infolist():
-            if not info.filename or info.is_dir():
-                continue
+        for info in _files_of(archive.infolist()):
             yield Entry(zip_name(info), _zip_time(info), _reader(archive, info, bounds))
 
 

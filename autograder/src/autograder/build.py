@@ -45,6 +45,10 @@ class NotebookSettings:
     gpu_type: str = "T4"
     gpu: tuple[str, ...] = ()
 
+    def file_address(self, path: str) -> str:
+        """The address of a file of the repository, to be read on GitHub."""
+        return f"https://github.com/{self.repository}/blob/{self.branch}/{path}"
+
     def colab_address(self, name: str) -> str:
         """The address that opens the notebook in Colab."""
         return f"https://colab.research.google.com/github/{self.repository}/blob/{self.branch}/notebooks/{name}.ipynb"
@@ -174,7 +178,7 @@ def _notebook_metadata(name: str, settings: NotebookSettings) -> dict[str, Any]:
 
 def _badge(name: str, settings: NotebookSettings) -> NotebookNode:
     """The badge that opens the notebook in Colab, and the way to the glossary."""
-    glossary = f"https://github.com/{settings.repository}/blob/{settings.branch}/docs/glossary.md"
+    glossary = settings.file_address("docs/glossary.md")
     text = (
         f'<a href="{settings.colab_address(name)}" target="_parent">'
         '<img src="https://colab.research.google.com/assets/colab-badge.svg" alt="Open in Colab"/></a>'

@@ -11,6 +11,7 @@ import ast
 import re
 from pathlib import Path
 
+from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
@@ -19,7 +20,6 @@ from autograder.errors import CourseError
 FOLDER = "claims"
 _PREFIX = "claim_"
 _FAILING_LINE = re.compile(r"^-+> \d+ (.*)$", re.MULTILINE)
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def claims_path(root: Path, name: str) -> Path:
@@ -52,5 +52,5 @@ def claim_cells(root: Path, name: str) -> dict[str, NotebookNode]:
 
 def failing_line(traceback: list[str]) -> str:
     """The source line that raised, from an IPython traceback; "" where it shows none."""
-    lines = _FAILING_LINE.findall(_COLOUR.sub("", "\n".join(traceback)))
+    lines = _FAILING_LINE.findall(strip_ansi("\n".join(traceback)))
     return lines[-1].strip() if lines else ""

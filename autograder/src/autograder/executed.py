@@ -1,19 +1,72 @@
-"""Solved notebooks as they were when they last ran: the release gate keeps them, the site shows them."""
+"""Running notebooks; and solved ones as they last ran: the release gate keeps them, the site shows them."""
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.build import Course, instructor_notebook, solved_notebook, write_text
+from autograder.build import Course, instructor_notebook, quiet, solved_notebook, write_text
 from autograder.errors import CourseError
 from autograder.source import SourceNotebook
 
+CELL_SECONDS = 900  # then it hangs; a busy machine is no fault of the notebook
+QUIET_KERNEL = ["--log-level=40"]
 FOLDER = Path("build") / "executed"
 _KEY = "source_sha256"
+
+
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """Run every cell in a fresh kernel and an empty folder; errors stay in the outputs."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    notebook = nbformat.from_dict(deepcopy(notebook))
+    with tempfile.TemporaryDirectory(prefix="course-run-") as folder, quiet():
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_SECONDS,
+            allow_errors=True,
+            extra_arguments=QUIET_KERNEL,
+            resources={"metadata": {"path": folder}},
+        )
+        try:
+            client.execute()
+        except (CellTimeoutError, DeadKernelError) as error:
+            name = notebook.metadata.get("colab", {}).get("name", "?")
+            raise CourseError(
+                f"{name} cannot be run to its end: {last_line(str(error))}.",
+                f"No cell may take more than {CELL_SECONDS} seconds.",
+            ) from None
+    return notebook
+
+
+def last_line(text: str) -> str:
+    """The last line of a message that says something, without its full stop."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return lines[-1].rstrip(".") if lines else ""
+
+
+def first_error(notebook: NotebookNode) -> NotebookNode | None:
+    """The first error that a notebook's cells have left behind."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return next((output for output in outputs if output.output_type == "error"), None)
+
+
+def run_solved(course: Course, source: SourceNotebook) -> NotebookNode:
+    """The solved notebook after a run. Raises CourseError when a cell fails."""
+    notebook = execute(solved_notebook(source, course.notebooks))
+    error = first_error(notebook)
+    if error is not None:
+        raise CourseError(
+            f"The solved {source.name} fails with {error.ename}: {error.evalue}.",
+            f"Mend it first: course build --check {source.name}",
+        )
+    return notebook
 
 
 def source_key(course: Course, source: SourceNotebook) -> str:
@@ -39,15 +92,6 @@ def executed(course: Course, name: str) -> NotebookNode:
         notebook = nbformat.read(path, as_version=4)
         if notebook.metadata.get("nextword", {}).get(_KEY) == source_key(course, source):
             return notebook
-    from autograder.rehearsal import execute
-
-    notebook = execute(solved_notebook(source, course.notebooks))
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                raise CourseError(
-                    f"The solved {name} fails with {output.ename}: {output.evalue}.",
-                    f"Run: course build --check {name}",
-                )
+    notebook = run_solved(course, source)
     keep_executed(course, source, notebook)
     return notebook

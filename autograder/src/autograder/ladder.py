@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.build import Course, solved_notebook
+from autograder.build import Course
 from autograder.errors import CourseError
-from autograder.rehearsal import execute
+from autograder.executed import run_solved
 from nextword import ladder
 from nextword.corpora import corpus
 from nextword.ladder import Rung
@@ -54,15 +54,8 @@ def measure(course: Course, name: str) -> Measured:
         file = Path(scratch) / ladder.FILE
         started = time.monotonic()
         with _environment(ladder.VARIABLE, str(file)):
-            ran = execute(solved_notebook(course.source(name), course.notebooks))
+            run_solved(course, course.source(name))
         seconds = time.monotonic() - started
-        for cell in ran.cells:
-            for output in cell.get("outputs", []):
-                if output.output_type == "error":
-                    raise CourseError(
-                        f"The solved {name} fails with {output.ename}: {output.evalue}.",
-                        f"Mend it first: course build --check {name}",
-                    )
         if not file.exists():
             raise CourseError(f"{name} recorded no rung.", "Call ladder.record in one of its experiments.")
         return Measured(name, tuple(ladder.read(file)), seconds)

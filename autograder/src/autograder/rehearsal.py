@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from copy import deepcopy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
 from nbformat import NotebookNode
 
 from autograder.build import (
@@ -24,7 +23,7 @@ from autograder.build import (
 )
 from autograder.claims import claim_cells, failing_line
 from autograder.errors import CourseError
-from autograder.executed import keep_executed
+from autograder.executed import CELL_SECONDS, QUIET_KERNEL, execute, first_error, keep_executed, last_line
 from autograder.names import bound_names
 from autograder.source import SourceCell
 from autograder.trial import Trial
@@ -32,8 +31,6 @@ from autograder.trial import Trial
 if TYPE_CHECKING:
     from autograder.gate import Fault, Subject
 
-CELL_SECONDS = 900  # then it hangs; a busy machine is no fault of the notebook
-QUIET_KERNEL = ["--log-level=40"]
 SOLVED, UNTOUCHED = "solved", "untouched"
 
 
@@ -48,7 +45,7 @@ def our_engine(subject: Subject) -> Iterator[Fault]:
         SOLVED: {grade_id: outcome.points for grade_id, outcome in solved.items()},
         UNTOUCHED: {grade_id: outcome.points for grade_id, outcome in untouched.items()},
     }
-    said = {grade_id: _last_line(outcome.message or outcome.note) for grade_id, outcome in solved.items()}
+    said = {grade_id: last_line(outcome.message or outcome.note) for grade_id, outcome in solved.items()}
     yield from _compare(subject, "course grade", scores, said)
 
 
@@ -85,11 +82,6 @@ def _compare(
                 f"{engine} gives points to the untouched stub.",
                 "Let the test call what the student writes.",
             )
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return lines[-1].rstrip(".") if lines else ""
 
 
 def autograde_plainly(
@@ -137,9 +129,9 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
     notebook = execute(notebook)
     graded = {cell.id for cell in subject.source.cells if cell.role in ("exercise", "test")}
     by_id = {cell.id: cell for cell in subject.source.cells}
-    kept = deepcopy(notebook)
-    kept.cells = [cell for cell in kept.cells if cell.id not in claim_of]
-    if not any(output.output_type == "error" for cell in kept.cells for output in cell.get("outputs", [])):
+    kept = copy(notebook)
+    kept.cells = [cell for cell in notebook.cells if cell.id not in claim_of]
+    if first_error(kept) is None:
         keep_executed(subject.course, subject.source, kept)
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -159,7 +151,7 @@ def solved_run(subject: Subject) -> Iterator[Fault]:
                     "Mend the cell.",
                 )
             if output.output_type == "stream" and output.name == "stderr" and cell.id in graded:
-                line = _last_line(output.text)
+                line = last_line(output.text)
                 yield subject.fault(
                     where,
                     f"writes to stderr ({line}), which scores 0 in nbgrader.",
@@ -212,31 +204,6 @@ def untouched_run(subject: Subject) -> Iterator[Fault]:
 
 def _is_experiment(cell: SourceCell | str) -> bool:
     return isinstance(cell, SourceCell) and cell.role == "experiment"
-
-
-def execute(notebook: NotebookNode) -> NotebookNode:
-    """Run every cell in a fresh kernel and an empty folder; errors stay in the outputs."""
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-
-    notebook = nbformat.from_dict(deepcopy(notebook))
-    with tempfile.TemporaryDirectory(prefix="course-run-") as folder, quiet():
-        client = NotebookClient(
-            notebook,
-            timeout=CELL_SECONDS,
-            allow_errors=True,
-            extra_arguments=QUIET_KERNEL,
-            resources={"metadata": {"path": folder}},
-        )
-        try:
-            client.execute()
-        except (CellTimeoutError, DeadKernelError) as error:
-            name = notebook.metadata.get("colab", {}).get("name", "?")
-            raise CourseError(
-                f"{name} cannot be run to its end: {_last_line(str(error))}.",
-                f"No cell may take more than {CELL_SECONDS} seconds.",
-            ) from None
-    return notebook
 
 
 STEPS: tuple[Callable[[Subject], Iterator[Fault]], ...] = (

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 
 from autograder.build import (
@@ -29,7 +30,6 @@ from autograder.source import SourceCell
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _IMAGES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg"}
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LINK_OUTSIDE = re.compile(r"\]\(\.\./([^)\s]+)\)")
 _NOTEBOOK_LINK = re.compile(r"\]\((?:\.\./notebooks/|notebooks/)?(\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
 _TEMPLATES = Path(__file__).parent / "templates" / "site"
@@ -72,7 +72,7 @@ def build_site(
             pages, pages, out, out.parent / f"{out.name}-doctrees", "html", status=None, warning=found
         )
         app.build(force_all=True)
-    return [line for line in _COLOUR.sub("", found.getvalue()).splitlines() if line.strip()]
+    return [line for line in strip_ansi(found.getvalue()).splitlines() if line.strip()]
 
 
 def notebook_page(
@@ -137,7 +137,7 @@ def _escaped(alt: str) -> str:
 
 
 def _printed(text: str) -> str:
-    text = _COLOUR.sub("", text).rstrip()
+    text = strip_ansi(text).rstrip()
     return f":::{{container}} output\n{_code(text, 'text')}\n:::" if text else ""
 
 
@@ -148,14 +148,14 @@ def _code(text: str, language: str) -> str:
 
 def _links(text: str, course: Course) -> str:
     """Links to notebooks lead to their pages, links out of the documentation to the repository."""
-    address = f"https://github.com/{course.notebooks.repository}/blob/{course.notebooks.branch}"
     text = _NOTEBOOK_LINK.sub(r"](/notebooks/\1.md\2)", text)
-    return _LINK_OUTSIDE.sub(lambda match: f"]({_inside(match[1]) or f'{address}/{match[1]}'})", text)
+    return _LINK_OUTSIDE.sub(lambda match: f"]({_address(match[1], course)})", text)
 
 
-def _inside(path: str) -> str:
-    """The page of the site that a file outside docs/ became."""
-    return {"CHANGELOG.md": "/changelog.md", "README.md": "/index.md"}.get(path, "")
+def _address(path: str, course: Course) -> str:
+    """Where a file outside docs/ is to be read: on the site, if it became a page, or in the repository."""
+    pages = {"CHANGELOG.md": "/changelog.md", "README.md": "/index.md"}
+    return pages.get(path) or course.notebooks.file_address(path)
 
 
 def _write_documents(course: Course, pages: Path, instructor: bool) -> None:
