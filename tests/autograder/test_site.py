@@ -119,6 +119,8 @@ def test_the_instructors_site_shows_solutions_and_mark_schemes(tmp_path: Path) -
         assert any(re.sub(r"\s+", "", cell.without_markers()) in block for block in code), cell.name
     for cell in course.source(name).of_role("question"):
         assert "MARK SCHEME" in cell.source and "MARK SCHEME" not in page.get_text()
+        scheme = re.sub(r"\W+", " ", cell.region("MARK SCHEME").split("$")[0])[:80].strip()
+        assert scheme and scheme in re.sub(r"\W+", " ", page.get_text()), "graders read what earns points"
     assert "instructors only" in page.title.get_text()
 
 

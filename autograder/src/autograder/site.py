@@ -26,7 +26,6 @@ from autograder.build import (
 )
 from autograder.errors import CourseError
 from autograder.executed import executed
-from autograder.source import SourceCell
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _IMAGES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg"}
@@ -85,7 +84,7 @@ def notebook_page(
     images = pages / "notebooks" / "images"
     images.mkdir(parents=True, exist_ok=True)
     parts: list[str] = []
-    schemes = {f"question_{c.name}": c.without_region("") for c in source.of_role("question")}
+    schemes = {f"question_{cell.name}": cell.without_markers() for cell in source.of_role("question")}
     for cell in notebook.cells:
         released = shown.get(cell.id)
         if cell.id == INSTALL_ID or released is None:
@@ -93,7 +92,7 @@ def notebook_page(
         if cell.cell_type == "markdown":
             text = released.source
             if instructor and cell.id in schemes:
-                text = SourceCell("", schemes[cell.id], "").without_markers()
+                text = schemes[cell.id]
             if cell.id == BADGE_ID:
                 text = (
                     f"[Open it in Colab]({course.notebooks.colab_address(name)}) · [Glossary](/glossary.md)"
