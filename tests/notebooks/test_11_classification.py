@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -148,17 +147,10 @@ def test_kappa_is_scikit_learns(pairs: list[tuple[str, str]]) -> None:
     assert math.isclose(got, want, abs_tol=1e-9) or (math.isnan(got) and math.isnan(want))
 
 
-_NAMES: dict[str, Any] = {}
-
-
+@cache
 def names_of() -> dict[str, Any]:
     """As `solved`, for tests that hypothesis runs (a fixture would not be made anew, and it complains)."""
-    if not _NAMES:
-        for cell in SOURCE.cells:
-            if cell.role in ("setup", "exercise"):
-                with contextlib.redirect_stdout(io.StringIO()):
-                    exec(cell.source, _NAMES)
-    return _NAMES
+    return solved_names(SOURCE)
 
 
 def test_bootstrap_interval_is_scipys(solved: dict[str, Any]) -> None:
