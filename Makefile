@@ -31,11 +31,11 @@ ladder: .venv/installed ## run the notebooks that put models on the ladder, and 
 model: .venv/installed-test ## train the course's own language model from nothing (two hours), or go on with it
 	@python -m recipes.course_lm everything
 
-bench: .venv/installed ## measure the grading engine beside nbgrader (half an hour)
-	@course bench --plot docs/images/benchmark.png
+bench: .venv/installed-bench ## measure everything beside the best of its kind, and write docs/benchmarks.md (hours)
+	@python -m recipes.bench
 
-bench-train: .venv/installed ## train beside nanoGPT's recipe, and write docs/benchmarks.md (ten minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m recipes.bench_train
+bench-train: .venv/installed ## of that, the training beside nanoGPT's recipe alone (half an hour)
+	@python -m recipes.bench training
 
 site: .venv/installed-test ## build the web site from docs/ and the solved notebooks, in build/site
 	@course site build/site
@@ -48,3 +48,6 @@ clean: ## remove .venv and build/
 
 .venv/installed-test: $(SOURCES)
 	@tools/install.sh test && touch .venv/installed $@
+
+.venv/installed-bench: $(SOURCES)
+	@tools/install.sh bench && touch .venv/installed $@

@@ -20,19 +20,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autograder.sections import put_section
+from autograder.source import read_source
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "solutions" / "11_classification.py"
 PAGE = ROOT / "docs" / "results.md"
-BEGIN = "<!-- coders: written by `python -m recipes.classification --write` -->"
-END = "<!-- end of the coders -->"
 SETS = ("reviews", "headlines", "posts")
 NEEDED = ("def prompts_of(", "def coders(")  # experiment cells that define, and measure nothing
 
 
 def notebook_names() -> dict[str, Any]:
     """Return the names that the solved notebook defines, without running its experiments."""
-    from autograder.source import read_source
-
     names: dict[str, Any] = {}
     wanted = set(NEEDED)
     for cell in read_source(NOTEBOOK).cells:
@@ -71,28 +70,12 @@ def as_row(name: str, coder: str, row: dict[str, Any], repeat: str) -> str:
 
 
 def as_section(lines: Sequence[str], sentences: Sequence[str], about: str) -> str:
-    """Return what stands between the marks."""
+    """Return the section of the page."""
     head = [
         "| set | coder | accuracy | macro-F1 | kappa | seconds | command |",
         "|---|---|---:|---:|---:|---:|---|",
     ]
-    return "\n".join([BEGIN, "", about, "", *head, *lines, "", *sentences, "", END])
-
-
-def write(section: str, page: Path = PAGE) -> None:
-    """Put the section into the page, in place of the one that is there.
-
-    Raises LookupError where the page has only one of the two marks.
-    """
-    text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != text.count(END) or text.count(BEGIN) > 1:
-        raise LookupError(f"{page} must hold both marks once, or none: {BEGIN} {END}")
-    if BEGIN in text:
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        page.write_text(before + section + after, encoding="utf-8")
-    else:
-        title = "\n## Coders of labelled text (notebook 11)\n\n"
-        page.write_text(text.rstrip("\n") + "\n" + title + section + "\n", encoding="utf-8")
+    return "\n".join([about, "", *head, *lines, "", *sentences])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"({platform.machine()}, {threads} thread). The sentences below the table follow from the "
             "intervals of the gain in accuracy over the most frequent label."
         )
-        write(as_section(lines, sentences, about))
+        put_section(
+            PAGE,
+            "coders",
+            "python -m recipes.classification --write",
+            as_section(lines, sentences, about),
+            title="## Coders of labelled text (notebook 11)",
+        )
         print(f"Written to {os.path.relpath(PAGE)}.")
     return 0
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Make .venv and install the course into it: tools/install.sh [test]
-# With "test" the tools of `make test` and `make check` come too. Called by the Makefile; safe to run again.
+# Make .venv and install the course into it: tools/install.sh [test|bench]
+# With "test" the tools of `make test` and `make check` come too, with "bench" the programs that `make bench` measures
+# ours against. Called by the Makefile; safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -84,9 +85,12 @@ if ! "$venv/bin/python" -c 'import torch' 2> /dev/null; then
                 "Check the connection and the free disk space, then make again (all of pip's output: $log)."
     fi
 fi
-extras=""
-[ "${1:-}" = test ] && extras="[test,browser,site]"
-pip_install "Installing nextword, autograder${extras:+, the test tools} and what they need." \
+case "${1:-}" in
+    test) extras="[test,browser,site]" with=", the test tools" ;;
+    bench) extras="[bench]" with=", the programs to compare with" ;;
+    *) extras="" with="" ;;
+esac
+pip_install "Installing nextword, autograder$with and what they need." \
     -c constraints.txt -e "helpers[hub,widgets]" -e "autograder$extras" ||
     stop "The packages could not be installed; pip's last lines: $(tail -n 3 "$log")" "All of pip's output: $log."
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from recipes import bench_train
-from recipes.bench_train import OURS, PLAIN, Clocked, Result, table, written
+from recipes.bench import training as bench_train
+from recipes.bench.training import OURS, PLAIN, Clocked, Result, table, written
 
 
 def test_clock_leaves_out_what_is_done_with_the_held_out_text() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from recipes import classification
@@ -39,20 +37,11 @@ def test_an_unknown_row_is_refused_with_those_there_are(capsys: pytest.CaptureFi
     assert "Rows: most frequent label, bag of words" in capsys.readouterr().err
 
 
-def test_a_second_writing_replaces_the_first_and_nothing_else(tmp_path: Path) -> None:
-    page = tmp_path / "results.md"
-    page.write_text("# Results\n\nThe ladder.\n", encoding="utf-8")
+def test_a_row_tells_measures_with_intervals_and_its_command() -> None:
     line = classification.as_row("posts", "bag of words", ROW, "python -m x")
     assert line == (
         "| posts | bag of words | 0.50 (0.40 to 0.60) | 0.40 (0.30 to 0.50) | 0.10 (0.00 to 0.20) | 1.2 "
         "| `python -m x` |"
     )
-    classification.write(classification.as_section([line], ["- posts: old."], "About."), page)
-    page.write_text(page.read_text(encoding="utf-8") + "\n## After\n", encoding="utf-8")
-    classification.write(classification.as_section([line], ["- posts: new."], "About."), page)
-    text = page.read_text(encoding="utf-8")
-    assert "new." in text and "old." not in text and text.count(classification.BEGIN) == 1
-    assert text.startswith("# Results\n\nThe ladder.\n\n## Coders") and text.endswith("\n## After\n")
-    page.write_text(classification.BEGIN, encoding="utf-8")
-    with pytest.raises(LookupError, match="both marks"):
-        classification.write("x", page)
+    section = classification.as_section([line], ["- posts: old."], "About.")
+    assert section.startswith("About.\n\n| set |") and section.endswith(f"{line}\n\n- posts: old.")

@@ -17,6 +17,7 @@ from pathlib import Path
 from autograder.build import Course
 from autograder.errors import CourseError
 from autograder.executed import run_solved
+from autograder.sections import put_section
 from nextword import ladder
 from nextword.corpora import corpus
 from nextword.ladder import Rung
@@ -24,7 +25,6 @@ from nextword.ladder import Rung
 RECORDS = "ladder.record("
 DATA = Path("helpers/src/nextword/data/ladder.json")
 PAGE, PICTURE = Path("docs/results.md"), Path("docs/images/ladder.png")
-BEGIN, END = "<!-- ladder: written by `course ladder` -->", "<!-- end of the ladder -->"
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,8 @@ def publish(course: Course, measured: Sequence[Measured]) -> list[Path]:
     ladder.write(rungs, data)
     page, picture = course.root / PAGE, course.root / PICTURE
     _draw(rungs, picture)
-    text = page.read_text(encoding="utf-8") if page.exists() else f"# Results\n\n{BEGIN}\n{END}\n"
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise CourseError(
-            f"{page} has lost the marks of the ladder.", f"Put these lines into it: {BEGIN} {END}"
-        )
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
     names = {name[:2]: name for name in course.names(None)}
-    page.write_text(f"{before}{BEGIN}\n\n{as_markdown(rungs, names)}\n\n{END}{after}", encoding="utf-8")
+    put_section(page, "ladder", "course ladder", as_markdown(rungs, names), title="# Results")
     return [data, page, picture]
 
 

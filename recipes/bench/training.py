@@ -1,4 +1,4 @@
-"""`python -m recipes.bench_train`: how soon our trainer has the losses of nanoGPT's recipe for a processor.
+"""How soon our trainer has the losses of nanoGPT's recipe for a processor.
 
 The recipe (nanoGPT's README, "I only have a macbook"): characters of Tiny Shakespeare, 4 layers, 4 heads, 128
 wide, windows of 64, batches of 12, 2,000 steps of AdamW. It is run here in our code, and beside it our own
@@ -27,13 +27,13 @@ from nextword.optimizers import muon_and_adamw
 from nextword.tokenizers import CharacterTokenizer
 from nextword.training import train
 
-HERE = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parents[2]
 TEXT = (
     HERE.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"
 )  # where it lies on the course's machine
 TABLE = HERE / "docs" / "benchmarks.md"
 BEGIN, END = (
-    "<!-- training: written by `python -m recipes.bench_train` -->",
+    "<!-- training: written by `python -m recipes.bench training` -->",
     "<!-- end of the training benchmark -->",
 )
 TARGETS = (1.88, 1.60)  # nats per character on the held-out text; the first is what nanoGPT's README names
@@ -235,7 +235,7 @@ def main(
 ) -> None:
     """Train by nanoGPT's recipe and by ours, and write the table into docs/benchmarks.md (ten minutes).
 
-    Example: python -m recipes.bench_train
+    Example: python -m recipes.bench training
     """
     torch.set_num_threads(threads)
     shakespeare = corpus("tiny_shakespeare", source=text or (TEXT if TEXT.exists() else None))
