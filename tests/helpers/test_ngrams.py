@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
 
 from nextword import corpus
-from nextword.ngrams import KneserNey
+from nextword.ngrams import KneserNey, _HashTable
 
 Window = tuple[str, ...]
 
@@ -112,3 +113,25 @@ def test_settings_that_make_no_model_are_refused(settings: dict) -> None:
 def test_an_unknown_word_is_refused_with_a_remedy() -> None:
     with pytest.raises(ValueError, match="no word 'wolf'"):
         KneserNey([["a", "dog"]], 2).log_probabilities([["a", "wolf"]])
+
+
+def test_hash_table_finds_every_key_and_nothing_else() -> None:
+    numbers = np.random.default_rng(0).permutation(3_000_000)
+    crowded = numbers[np.argsort(_HashTable(numbers[:500], missing=0)._wanted(numbers), kind="stable")[-400:]]
+    for keys in (numbers[:0], numbers[:1], numbers[:500], crowded):  # crowded: all ask for the last slots
+        table = _HashTable(keys, missing=len(keys) + 1)
+        assert table.places(keys).tolist() == list(range(len(keys)))
+        others = np.setdiff1d(numbers[:50_000], keys)
+        assert (table.places(others) == len(keys) + 1).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_contexts_and_words_of_the_ends_of_the_vocabulary_are_told_apart(n: int) -> None:
+    words = ["</s>", "a", "b", "c"]  # every window that two words can make, but those of c
+    sentences = [["a", "b", "b", "a", "a"], ["b", "a"]]
+    model = KneserNey(sentences, n, words)
+    brute = BruteForce(sentences, n, 4, Fraction(3, 4))
+    for prefix in product(["a", "b", "c", "d"], repeat=3):
+        context = ("<s>", *prefix)[5 - n :]
+        wanted = [float(brute.probability(context, word)) for word in words]
+        assert model.next_word_distribution(prefix) == pytest.approx(wanted, abs=1e-12)
