@@ -162,6 +162,66 @@ def test_reading_in_pieces_gives_the_logits_of_reading_at_once(positions) -> Non
     assert torch.allclose(other, whole[[2, 0], 6:], atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_texts_that_go_on_from_one_cache_leave_each_other_alone(mode) -> None:
+    model, idx = made("gpt"), ids(2, 10)
+    with mode():
+        _, prompt = model.read(idx[:, :3])
+        kept = [k.clone() for k in prompt.keys]
+        _, start = model.read(idx[:, 3:5], prompt)
+        _, one = model.read(idx[:, 5:8], start)
+        other = torch.cat([idx[:, :5], idx[:, 7:10]], dim=1)
+        logits, two = model.read(other[:, 5:], start)  # as speculation does after a wrong guess
+        assert torch.allclose(logits, model(other)[0][:, 5:], atol=1e-5)
+        back, _ = model.read(idx[:, 7:], one.first(7))
+        assert torch.allclose(back, model(idx)[0][:, 7:], atol=1e-5)
+        for cache, text in ((prompt, idx[:, :3]), (start, idx[:, :5]), (one, idx[:, :8]), (two, other)):
+            _, read = model.read(text)
+            for k, expected in zip(cache.keys + cache.values, read.keys + read.values, strict=True):
+                assert torch.allclose(k, expected, atol=1e-5)
+    assert all(k.equal(now) for k, now in zip(kept, prompt.keys, strict=True))
+
+
+def test_a_text_read_for_inference_can_go_on_outside_of_it() -> None:
+    model, idx = made("gpt"), ids(1, 6)
+    with torch.inference_mode():
+        _, cache = model.read(idx[:, :2])
+        _, cache = model.read(idx[:, 2:3], cache)
+    with torch.no_grad():
+        _, cache = model.read(idx[:, 3:4], cache)
+    with torch.inference_mode():
+        logits, _ = model.read(idx[:, 4:], cache)
+    assert torch.allclose(logits, model(idx)[0][:, 4:], atol=1e-5)
+
+
+def test_new_tokens_are_written_behind_the_old_ones() -> None:
+    model, idx = made("gpt"), ids(1, 12)
+    places = []
+    with torch.no_grad():
+        _, cache = model.read(idx[:, :4])
+        for t in range(4, 12):
+            _, cache = model.read(idx[:, t : t + 1], cache)
+            places.append(cache.keys[0].data_ptr())
+    assert len(set(places)) == 2  # room for 10, then for 22
+
+
+def test_gradients_go_through_a_cache() -> None:
+    model, idx = made("gpt"), ids(2, 8)
+    gradients = []
+    for cut in (0, 5):
+        model.zero_grad()
+        if cut:
+            _, cache = model.read(idx[:, :cut])
+            _, cache = model.read(idx[:, cut : cut + 1], cache)
+            logits, _ = model.read(idx[:, cut + 1 :], cache)
+        else:
+            logits = model(idx)[0][:, 6:]
+        logits.square().sum().backward()
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    for whole, pieces in zip(*gradients, strict=True):
+        assert torch.allclose(whole, pieces, atol=1e-4, rtol=1e-4)
+
+
 def test_tokens_stand_where_the_caller_says() -> None:
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab_size=7, n_positions=8)).eval()

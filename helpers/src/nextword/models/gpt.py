@@ -6,9 +6,10 @@ Pre-norm blocks as in GPT-2 (Radford et al. 2019), with learned positions, or wi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,22 @@ class GPTConfig:
             )
 
 
+@dataclass
+class _Room:
+    """A tensor (layers, 2, B, heads, capacity, head_dim) whose first `used` tokens are written."""
+
+    tensor: Tensor
+    used: int
+
+
 @dataclass(frozen=True)
 class Cache:
     """Keys and values of the tokens read so far: per layer a tensor (B, heads, tokens, head_dim)."""
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+    # What they are views of, where it holds more tokens than these or can take them.
+    room: _Room | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         """The number of tokens read."""
@@ -76,11 +87,37 @@ class Cache:
 
     def first(self, n: int) -> Cache:
         """Return the cache as it was after n tokens, to go back to there."""
-        return Cache(tuple(k[:, :, :n] for k in self.keys), tuple(v[:, :, :n] for v in self.values))
+        keys, values = (tuple(kept[:, :, :n] for kept in both) for both in (self.keys, self.values))
+        return Cache(keys, values, self.room)
 
     def rows(self, rows: Tensor) -> Cache:
         """Return the cache of these rows of the batch, (B',) long, in this order."""
         return Cache(tuple(k[rows] for k in self.keys), tuple(v[rows] for v in self.values))
+
+    @torch.no_grad()
+    def _longer(self, n: int) -> Cache:
+        """Return this cache with places for n more tokens at its end, which are yet to be written.
+
+        To copy all keys and values for every new token would take longer than to compute it. So they are
+        copied into a tensor with room for as many again, and the next tokens are written there, behind them;
+        until it is full, or the places are taken because a text went on from here before.
+        """
+        old, new = len(self), len(self) + n
+        room = self.room
+        if (
+            room is None
+            or room.used != old
+            or room.tensor.shape[-2] < new
+            or room.tensor.is_inference() != torch.is_inference_mode_enabled()
+        ):
+            batch, heads, _, head_dim = self.keys[0].shape
+            room = _Room(self.keys[0].new_empty(len(self.keys), 2, batch, heads, 2 * new, head_dim), old)
+            for layer, kept in enumerate(zip(self.keys, self.values, strict=True)):
+                for both, past in zip(room.tensor[layer], kept, strict=True):
+                    both[:, :, :old] = past
+        room.used = new
+        keys, values = room.tensor[..., :new, :].unbind(1)
+        return Cache(keys.unbind(), values.unbind(), room)
 
 
 class GPT(nn.Module):
@@ -141,13 +178,20 @@ class GPT(nn.Module):
         else:
             turns = _turns(at, self.config.embedding_dim // self.config.n_heads)
         stream = self.dropout(stream)
+        longer = None if cache is None or self._asks_for_gradients(cache) else cache._longer(idx.shape[1])
         keys, values = [], []
         for i, layer in enumerate(self.layers):
             before = None if cache is None else (cache.keys[i], cache.values[i])
-            stream, k, v = layer(stream, turns, before)
+            room = None if longer is None else (longer.keys[i], longer.values[i])
+            stream, k, v = layer(stream, turns, before, room)
             keys.append(k)
             values.append(v)
-        return F.linear(self.last_norm(stream), self.embedding.weight), Cache(tuple(keys), tuple(values))
+        logits = F.linear(self.last_norm(stream), self.embedding.weight)
+        return logits, longer or Cache(tuple(keys), tuple(values))
+
+    def _asks_for_gradients(self, cache: Cache) -> bool:
+        tensors = itertools.chain(self.parameters(), cache.keys, cache.values)
+        return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model to a folder, for `transformers.AutoModelForCausalLM.from_pretrained(folder)`.
@@ -206,9 +250,16 @@ class _Layer(nn.Module):
         self.shrink = nn.Linear(4 * width, width)
 
     def forward(
-        self, stream: Tensor, turns: Tensor | None, before: tuple[Tensor, Tensor] | None
+        self,
+        stream: Tensor,
+        turns: Tensor | None,
+        before: tuple[Tensor, Tensor] | None,
+        room: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the stream (B, T, C) after this layer, and keys and values (B, heads, tokens, head_dim)."""
+        """Return the stream (B, T, C) after this layer, and keys and values (B, heads, tokens, head_dim).
+
+        `before` are those of the tokens before these; `room` the same with T places more, if there is any.
+        """
         asked = self.asked(self.norm_before_attention(stream))
         qkv = asked.unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, T, head_dim)
         q, k, v = qkv
@@ -216,7 +267,7 @@ class _Layer(nn.Module):
             q, k = _turned(qkv[:2], turns)
         mask = None
         if before is not None:
-            k, v = torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2)
+            k, v = (_joined(*parts) for parts in zip(before, (k, v), room or (None, None), strict=True))
             past, new = before[0].shape[2], stream.shape[1]
             mask = (
                 torch.ones(new, past + new, dtype=torch.bool, device=q.device).tril(past) if new > 1 else None
@@ -230,6 +281,14 @@ class _Layer(nn.Module):
 
     def _dropped(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
+
+
+def _joined(before: Tensor, new: Tensor, room: Tensor | None) -> Tensor:
+    """Return keys or values (B, heads, tokens, head_dim), old and new; those of before stand in the room."""
+    if room is None:
+        return torch.cat([before, new], dim=2)
+    room[:, :, before.shape[2] :] = new
+    return room
 
 
 def _turns(at: Tensor, head_dim: int) -> Tensor:
