@@ -13,13 +13,20 @@ from dataclasses import dataclass, field
 class Timing:
     """Seconds that one way took in each run, for an amount of work given in the benchmark's unit.
 
-    `more` holds what else the table shows of this way, by column ("loss": "1.88").
+    `more` holds what else the table shows of this way, by column ("loss": "1.88"). Ways of one `group` ("16
+    texts") are compared with each other, the first of them being ours.
     """
 
     way: str
     seconds: tuple[float, ...]
     amount: float
     more: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+
+    @property
+    def label(self) -> str:
+        """The way, and its group where it has one."""
+        return f"{self.way}, {self.group}" if self.group else self.way
 
     @property
     def median(self) -> float:

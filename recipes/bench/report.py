@@ -39,10 +39,11 @@ class Report:
     title     what is compared
     about     Markdown: what was done, on what text, with which settings, what the seconds are
     unit      what `amount` of the timings counts, in the plural: "words"
-    timings   every way, in the order of the table; the first is ours
+    timings   every way, in the order of the table; the first of each group is ours
     packages  whose versions are told
     targets   what it should come to
     notes     Markdown below the table: what limits us, and what was left out
+    seconds   the ways do different things, so seconds are shown alone, and neither rates nor ratios
     """
 
     name: str
@@ -53,6 +54,7 @@ class Report:
     packages: Sequence[str]
     targets: Sequence[Target]
     notes: str = ""
+    seconds: bool = False
 
     @property
     def command(self) -> str:
@@ -63,15 +65,37 @@ class Report:
         """Return the timings as a Markdown table: median, slowest and fastest run, and the ratio to ours."""
         columns = list(dict.fromkeys(column for timing in self.timings for column in timing.more))
         head = ["way", *columns, "seconds", f"{self.unit} per second", "slowest to fastest run", "to ours"]
+        if self.seconds:
+            head = [self.unit, *columns, "seconds", "fastest to slowest run"]
         lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-        ours = self.timings[0]
+        ours = {timing.group: timing for timing in reversed(self.timings)}
         for timing in self.timings:
-            low, high = (number(rate) for rate in timing.rates)
-            cells = [timing.way, *(timing.more.get(column, "") for column in columns)]
-            cells += [number(timing.median), number(timing.rate), f"{low} to {high}"]
-            cells.append("1" if timing is ours else f"{number(timing.rate / ours.rate)}")
+            cells = [
+                timing.label,
+                *(timing.more.get(column, "") for column in columns),
+                number(timing.median),
+            ]
+            if self.seconds:
+                cells.append(f"{number(min(timing.seconds))} to {number(max(timing.seconds))}")
+            else:
+                low, high = (number(rate) for rate in timing.rates)
+                first = ours[timing.group]
+                ratio = "1" if timing is first else number(timing.rate / first.rate)
+                cells += [number(timing.rate), f"{low} to {high}", ratio]
             lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines)
+
+    def shown(self, timing: Timing) -> tuple[float, float, float]:
+        """Return what the plot shows of a way: the least, the median and the most of its runs."""
+        if self.seconds:
+            return min(timing.seconds), timing.median, max(timing.seconds)
+        low, high = timing.rates
+        return low, timing.rate, high
+
+    @property
+    def axis(self) -> str:
+        """What the plot shows."""
+        return "seconds" if self.seconds else f"{self.unit} per second"
 
     def as_markdown(self) -> str:
         """Return the whole section."""
@@ -82,8 +106,8 @@ class Report:
         for target in self.targets:
             outcome = "Reached" if target.reached else "**Not reached**"
             lines.append(f"- {outcome}: {target.target}. Measured: {target.measured}.")
-        told = ", ".join(f"{t.way} {number(t.rate)}" for t in self.timings)
-        alt = f"{self.title}, {self.unit} per second: {told}."
+        told = ", ".join(f"{timing.label} {number(self.shown(timing)[1])}" for timing in self.timings)
+        alt = f"{self.title}, {self.axis}: {told}."
         lines += ["", f"![{alt}](images/bench_{self.name}.png)"]
         if self.notes:
             lines += ["", self.notes]
@@ -145,28 +169,33 @@ def summary(kept: dict[str, Any]) -> str:
 
 
 def draw(report: Report, path: Path) -> None:
-    """Draw units of work per second, every way a point at its median between its slowest and fastest run."""
+    """Draw units of work per second, every way a point at its median between its slowest and fastest run.
+
+    Of a report of seconds, draw seconds.
+    """
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter
 
     timings = report.timings
+    first = {timing.group: y for y, timing in reversed(list(enumerate(timings)))}
     figure, axes = pyplot.subplots(figsize=(8, 1.1 + 0.45 * len(timings)), layout="constrained")
     for y, timing in enumerate(timings):
-        low, high = timing.rates
-        colour = "#1b6ca8" if y == 0 else "0.45"
+        low, middle, high = report.shown(timing)
+        ours = y == first[timing.group] or report.seconds
+        colour = "#1b6ca8" if ours else "0.45"
         axes.plot([low, high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
-        axes.plot(timing.rate, y, "o" if y == 0 else "D", color=colour)
-        axes.annotate(number(timing.rate), (timing.rate, y), (0, 7), textcoords="offset points", ha="center")
-    rates = [timing.rate for timing in timings]
-    if max(rates) > 20 * min(rates):
+        axes.plot(middle, y, "o" if ours else "D", color=colour)
+        axes.annotate(number(middle), (middle, y), (0, 7), textcoords="offset points", ha="center")
+    _, middles, highs = zip(*map(report.shown, timings), strict=True)
+    if max(middles) > 20 * min(middles):
         axes.set_xscale("log")
     else:
-        axes.set_xlim(0, 1.1 * max(high for _, high in (t.rates for t in timings)))
+        axes.set_xlim(0, 1.1 * max(highs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.set_yticks(range(len(timings)), [timing.way for timing in timings])
+    axes.set_yticks(range(len(timings)), [timing.label for timing in timings])
     axes.set_ylim(len(timings) - 0.5, -0.75)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel(f"{report.unit} per second")
+    axes.set_xlabel(report.axis)
     axes.set_title(report.title, loc="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=plots.DPI)

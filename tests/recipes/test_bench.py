@@ -63,6 +63,28 @@ def test_section_shows_table_targets_and_plot() -> None:
     assert "![Counting, words per second: ours 100, theirs 12.5.](images/bench_counting.png)" in text
 
 
+def test_ways_are_compared_within_their_group() -> None:
+    pairs = [("ours", 1.0, "1 text"), ("theirs", 2.0, "1 text"), ("ours", 8.0, "16"), ("theirs", 4.0, "16")]
+    timings = [Timing(way, (seconds,), 100, group=group) for way, seconds, group in pairs]
+    text = Report("n", "t", "", "words", timings, [], []).as_markdown()
+    assert "| ours, 1 text | 1.00 | 100 | 100 to 100 | 1 |" in text
+    assert "| theirs, 1 text | 2.00 | 50.0 | 50.0 to 50.0 | 0.500 |" in text
+    assert "| ours, 16 | 8.00 | 12.5 | 12.5 to 12.5 | 1 |" in text
+    assert "| theirs, 16 | 4.00 | 25.0 | 25.0 to 25.0 | 2.00 |" in text
+    assert "t, words per second: ours, 1 text 100, theirs, 1 text 50.0" in text
+
+
+def test_a_report_of_seconds_shows_neither_rates_nor_ratios(tmp_path: Path) -> None:
+    timings = [Timing("01", (3.0, 1.0, 2.0), 1, {"wall": "2.1"}), Timing("02", (30.0,), 1)]
+    report = Report("n", "t", "", "notebook", timings, [], [], seconds=True)
+    text = report.as_markdown()
+    assert "| notebook | wall | seconds | fastest to slowest run |" in text
+    assert "| 01 | 2.1 | 2.00 | 1.00 to 3.00 |" in text and "per second" not in text
+    assert "![t, seconds: 01 2.00, 02 30.0.]" in text
+    reports.draw(report, tmp_path / "n.png")
+    assert (tmp_path / "n.png").stat().st_size > 5_000
+
+
 def test_publishing_writes_section_picture_and_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
