@@ -1,0 +1,82 @@
+"""How long the solved notebooks run, each in a fresh kernel, one after the other."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Sequence
+
+import typer
+
+from autograder.build import Course, open_course
+from autograder.executed import keep_executed, run_solved
+from nextword import presets
+from recipes.bench.alternating import Timing, wall_seconds
+from recipes.bench.report import ROOT, Report, Target, number
+
+EACH, ALL = 180.0, 1200.0  # seconds on two cores
+PRESET = "cpu"
+
+
+def measure(runs: int, *, names: Sequence[str] = (), course: Course | None = None) -> Report:
+    """Run each notebook once, however many runs are asked for: all of them take a quarter of an hour.
+
+    Raises CourseError when a cell fails.
+    """
+    course = course or open_course(ROOT)
+    before = os.environ.get(presets.VARIABLE)
+    os.environ[presets.VARIABLE] = PRESET  # kernels inherit it
+    try:
+        timings = [timed(course, name) for name in course.names(list(names))]
+    finally:
+        os.environ.pop(presets.VARIABLE)
+        if before is not None:
+            os.environ[presets.VARIABLE] = before
+    slowest = max(timings, key=lambda timing: timing.median)
+    whole = sum(timing.median for timing in timings)
+    return Report(
+        name="notebooks",
+        title="The solved notebooks",
+        about=(
+            "Each notebook of `solutions/` runs with its answers in it from its first cell to its last, in a "
+            f"kernel of its own, one notebook after the other, preset `{PRESET}`; some of their models train "
+            "for a set number of seconds. Seconds are of the wall clock, the start of the kernel included. "
+            "Each notebook runs once, whatever `--runs` asks for."
+        ),
+        unit="notebook",
+        timings=timings,
+        packages=["nbclient", "ipykernel"],
+        targets=[
+            Target(
+                f"each notebook in under {EACH:.0f} seconds",
+                f"{number(slowest.median)} seconds at most ({slowest.way})",
+                slowest.median < EACH,
+            ),
+            Target(
+                f"all notebooks in under {ALL:,.0f} seconds",
+                f"{number(whole)} seconds ({len(timings)} notebooks)",
+                whole < ALL,
+            ),
+        ],
+        seconds=True,
+    )
+
+
+def timed(course: Course, name: str) -> Timing:
+    """Run one notebook, and keep it as `course build --check` does; return its seconds."""
+    typer.echo(f"running {name}", err=True)
+    source = course.source(name)
+
+    def run() -> None:
+        keep_executed(course, source, run_solved(course, source))
+
+    seconds, processor = wall_seconds_and_of_children(run)
+    return Timing(name, (seconds,), 1, {"processor seconds": number(processor)})
+
+
+def wall_seconds_and_of_children(work: Callable[[], object]) -> tuple[float, float]:
+    """Do the work; return seconds of the wall clock, and processor seconds of processes that it ended."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = wall_seconds(work)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
