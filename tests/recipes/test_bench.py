@@ -110,4 +110,4 @@ def test_unknown_names_get_the_known_ones() -> None:
     app = typer.Typer()
     app.command()(main)
     result = CliRunner().invoke(app, ["speed"])
-    assert result.exit_code == 2 and "ngrams" in result.output and len(NAMES) == 7
+    assert result.exit_code == 2 and NAMES[0] in result.output

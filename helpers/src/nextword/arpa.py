@@ -2,8 +2,8 @@
 
 An ARPA file holds a back-off model: for every window that was seen, log10 P(last word | words before), and
 for every context log10 of a weight. A word never seen after a context gets the weight times its probability
-after the shorter context. An interpolated model has this form already: where a word was never seen, nothing is left
-of its probability but the share that the discount took, times the probability after the shorter context.
+after the shorter context. An interpolated model has this form already: where a word was never seen, nothing
+is left of its probability but the share that the discount took, times that after the shorter context.
 
 Only the start differs. Before the first word our contexts hold n - 1 starts; a reader of ARPA files sees one.
 But before a start there is never anything but a start. So all contexts "<s> a", "<s> <s> a" and so on are

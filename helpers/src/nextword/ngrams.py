@@ -5,8 +5,8 @@ was seen gets a number, its place among those of its length, and one integer nam
 ends in one word is the context of the next. So a text is scored with one look-up for each length above one,
 of all its words at once, in a hash table.
 
-What limits the speed: on 119,000 words of the village, with windows of 3 words, more than half of the time
-goes into the Python dictionary that turns words into numbers, one by one. The rest reads arrays in no order.
+What limits the speed: on 119,000 words of the village, with windows of 3 words, about half of the time goes
+into the Python dictionary that turns words into numbers, one by one. The rest reads arrays in no order.
 """
 
 from __future__ import annotations
