@@ -11,6 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
 from autograder.sections import put_section
 from nextword import plots
 from recipes.bench.alternating import Timing
@@ -44,6 +48,7 @@ class Report:
     targets   what it should come to
     notes     Markdown below the table: what limits us, and what was left out
     seconds   the ways do different things, so seconds are shown alone, and neither rates nor ratios
+    figure    a plot of its own and the alt text, where the usual one does not tell the story
     """
 
     name: str
@@ -55,6 +60,7 @@ class Report:
     targets: Sequence[Target]
     notes: str = ""
     seconds: bool = False
+    figure: tuple[Figure, str] | None = None
 
     @property
     def command(self) -> str:
@@ -107,7 +113,7 @@ class Report:
             outcome = "Reached" if target.reached else "**Not reached**"
             lines.append(f"- {outcome}: {target.target}. Measured: {target.measured}.")
         told = ", ".join(f"{timing.label} {number(self.shown(timing)[1])}" for timing in self.timings)
-        alt = f"{self.title}, {self.axis}: {told}."
+        alt = self.figure[1] if self.figure else f"{self.title}, {self.axis}: {told}."
         lines += ["", f"![{alt}](images/bench_{self.name}.png)"]
         if self.notes:
             lines += ["", self.notes]
@@ -138,7 +144,10 @@ def machine(packages: Sequence[str]) -> str:
 
 def publish(report: Report) -> None:
     """Write the report's section and picture, and the summary of all reports that were ever published."""
-    draw(report, IMAGES / f"bench_{report.name}.png")
+    figure = report.figure[0] if report.figure else draw(report)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(IMAGES / f"bench_{report.name}.png", dpi=plots.DPI)
+    pyplot.close(figure)
     title = f"## {report.title}"
     put_section(PAGE, report.name, report.command, report.as_markdown(), title=title)
     keep(report)
@@ -168,14 +177,11 @@ def summary(kept: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw(report: Report, path: Path) -> None:
+def draw(report: Report) -> Figure:
     """Draw units of work per second, every way a point at its median between its slowest and fastest run.
 
     Of a report of seconds, draw seconds.
     """
-    from matplotlib import pyplot
-    from matplotlib.ticker import FuncFormatter
-
     timings = report.timings
     first = {timing.group: y for y, timing in reversed(list(enumerate(timings)))}
     figure, axes = pyplot.subplots(figsize=(8, 1.1 + 0.45 * len(timings)), layout="constrained")
@@ -197,6 +203,4 @@ def draw(report: Report, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(report.axis)
     axes.set_title(report.title, loc="left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=plots.DPI)
-    pyplot.close(figure)
+    return figure

@@ -8,34 +8,33 @@ settings with a model of the same size. What is measured is processor time, with
 from __future__ import annotations
 
 import math
-import platform
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
+from autograder.errors import CourseError
+from nextword import plots
 from nextword.batches import TokenBatches
 from nextword.corpora import corpus
 from nextword.models import GPT, GPTConfig
 from nextword.optimizers import muon_and_adamw
 from nextword.tokenizers import CharacterTokenizer
 from nextword.training import train
+from recipes.bench.alternating import Timing, alternating
+from recipes.bench.report import Report, Target
 
 HERE = Path(__file__).resolve().parents[2]
 TEXT = (
     HERE.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"
 )  # where it lies on the course's machine
-TABLE = HERE / "docs" / "benchmarks.md"
-BEGIN, END = (
-    "<!-- training: written by `python -m recipes.bench training` -->",
-    "<!-- end of the training benchmark -->",
-)
 TARGETS = (1.88, 1.60)  # nats per character on the held-out text; the first is what nanoGPT's README names
 CONTEXT, LAYERS, HEADS, WIDTH = 64, 4, 4, 128
 
@@ -51,6 +50,8 @@ class Recipe:
     low: float  # the share of the full rates at the end
     positions: str
     rate: float  # of AdamW, for what Muon does not take
+    decay: str = "cosine"  # or "linear": how the rates fall after the warm-up
+    once: bool = False  # read every window once before any comes again, not windows anywhere at random
     muon_rate: float | None = None
     momentum: float = 0.95  # of Muon
     weight_decay: float = 0.1
@@ -75,12 +76,15 @@ class Recipe:
         return [AdamW(groups, lr=self.rate, betas=(0.9, 0.99), fused=True)]
 
     def schedule(self, fraction: float) -> float:
-        """Return the share of the full rates after a fraction of the run: warm-up, then half a cosine."""
+        """Return the share of the full rates after a fraction of the run: warm-up, then half a cosine or a
+        straight line.
+        """
         step = round(fraction * self.steps) - 1
         if step < self.warmup:
             return (step + 1) / (self.warmup + 1)
         progress = (step - self.warmup) / (self.steps - self.warmup)
-        return self.low + (1 - self.low) * (1 + math.cos(math.pi * progress)) / 2
+        left = 1 - progress if self.decay == "linear" else (1 + math.cos(math.pi * progress)) / 2
+        return self.low + (1 - self.low) * left
 
 
 PLAIN = Recipe("nanoGPT's recipe: AdamW", 2000, 12, 100, 0.1, "learned", rate=1e-3)
@@ -92,13 +96,37 @@ SHORT = Recipe(
     0.0,
     "rotary",
     rate=2e-2,
+    decay="linear",
+    once=True,
     muon_rate=0.05,
     momentum=0.9,
     weight_decay=0.0,
     evaluate_every=25,
 )
-LONG = replace(SHORT, name="ours, for 1.60", steps=1050, evaluate_every=50)
-OURS = (SHORT, LONG)
+LONG = replace(SHORT, name="ours, for 1.60", steps=1100, muon_rate=0.04, evaluate_every=50)
+RECIPES = (PLAIN, SHORT, LONG)
+
+
+class Windows(TokenBatches):
+    """A text cut into windows that do not overlap; `sample` draws each of them once before any comes again.
+
+    Where the cuts lie is drawn anew each time all windows have been read.
+    """
+
+    def __init__(self, ids: Tensor, length: int, characters: int) -> None:
+        super().__init__(ids, length, characters)
+        self.left = torch.empty(0, dtype=torch.long)
+
+    def sample(self, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the next `size` windows: inputs and targets, (size, length) each."""
+        while len(self.left) < size:
+            first = int(torch.randint(self.length, (1,), generator=generator))
+            starts = torch.arange(first, len(self.ids) - self.length, self.length)
+            drawn = starts[torch.randperm(len(starts), generator=generator)]
+            self.left = torch.cat([self.left, drawn])
+        starts, self.left = self.left[:size], self.left[size:]
+        windows = self.ids[starts[:, None] + torch.arange(self.length + 1)]
+        return windows[:, :-1], windows[:, 1:]
 
 
 class Clocked(TokenBatches):
@@ -145,7 +173,7 @@ def run(recipe: Recipe, train_ids: Tensor, valid_ids: Tensor, n_characters: int,
             positions=recipe.positions,
         )
     )
-    data = TokenBatches(train_ids, CONTEXT, len(train_ids))
+    data = (Windows if recipe.once else TokenBatches)(train_ids, CONTEXT, len(train_ids))
     valid = Clocked(valid_ids, CONTEXT, len(valid_ids))
     history = train(
         model,
@@ -166,101 +194,96 @@ def run(recipe: Recipe, train_ids: Tensor, valid_ids: Tensor, n_characters: int,
     return Result(recipe, sum(p.numel() for p in model.parameters()), losses, valid.marks)
 
 
-def table(results: list[Result], threads: int) -> str:
-    """Return what was measured as text for the documentation."""
-    plain = results[0]
+def seconds_to(results: Sequence[Result], target: float) -> float | None:
+    """Return the median seconds to a target over runs of one recipe; None where most never reached it."""
+    told = statistics.median(result.seconds_to(target) or math.inf for result in results)
+    return None if math.isinf(told) else told
 
-    def cell(result: Result, target: float) -> str:
-        seconds, before = result.seconds_to(target), plain.seconds_to(target)
-        if seconds is None:
-            return "not reached"
-        return f"{seconds:.0f} s" + (f" (1/{before / seconds:.1f})" if before and result is not plain else "")
 
-    rows = [
-        f"| {r.recipe.name} | {r.parameters:,} | {r.recipe.steps:,} × {r.recipe.batch_size} | "
-        f"{r.seconds[-1]:.0f} s | {r.losses[-1]:.3f} | "
-        + " | ".join(cell(r, target) for target in TARGETS)
-        + " |"
-        for r in results
-    ]
-    heads = " | ".join(f"to {target:.2f}" for target in TARGETS)
-    verdicts = []
-    for result, target, allowed in zip(results[1:], TARGETS, ("a quarter", "all of it"), strict=False):
-        seconds = result.seconds_to(target)
-        told = (
-            f"{target:.2f} was not reached: {result.losses[-1]:.3f} after"
-            f" {result.seconds[-1] / plain.seconds[-1]:.0%}"
-            if seconds is None
-            else f"{target:.2f} took {seconds / plain.seconds[-1]:.0%}"
+def curves(results: Sequence[Result]) -> tuple[Figure, str]:
+    """Draw the losses of runs over processor seconds; return the figure and its alt text."""
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    for i, result in enumerate(results):
+        name, colour = result.recipe.name, plots.COLOURS[i]
+        style = {"color": colour, "linestyle": plots.DASHES[i], "linewidth": 2}
+        axes.plot(result.seconds, result.losses, label=name, **style)
+    for target in TARGETS:
+        axes.axhline(target, color="0.6", linewidth=1, linestyle=":")
+        axes.annotate(f"{target:.2f}", (0, target), (-2, 2), textcoords="offset points", ha="right")
+    axes.set_ylim(min(TARGETS) - 0.05, 2.6)
+    axes.set_xlim(0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="processor seconds", ylabel="nats per character, held-out text")
+    axes.set_title("Training, beside nanoGPT's recipe", loc="left")
+    axes.legend(frameon=False)
+    told = "; ".join(
+        f"{r.recipe.name} ends at {r.losses[-1]:.2f} after {r.seconds[-1]:.0f} seconds" for r in results
+    )
+    return figure, f"Loss on held-out text against processor seconds. {told}."
+
+
+ABOUT = f"""Characters of Tiny Shakespeare; a model of {LAYERS} layers, {HEADS} heads, width {WIDTH}, windows of
+{CONTEXT}. The loss is in nats per character on the whole last tenth of the text, in windows that do not overlap.
+Seconds are of processor time, without evaluations; every run has a seed of its own. Ours: Muon beside AdamW,
+rotary positions, every window read once before any comes again, rates that fall in a straight line to 0, larger
+batches and fewer steps."""
+
+
+def report(results: Sequence[Sequence[Result]]) -> Report:
+    """Return what runs of the plain recipe, of ours for the first and ours for the second target came to."""
+    plain, *ours = results
+    whole = statistics.median(r.seconds[-1] for r in plain)
+    timings = []
+    for runs in (*ours, plain):
+        recipe, to = runs[0].recipe, {target: seconds_to(runs, target) for target in TARGETS}
+        more = {
+            "parameters": f"{runs[0].parameters:,}",
+            "steps × batch": f"{recipe.steps:,} × {recipe.batch_size}",
+            "last loss": f"{statistics.median(r.losses[-1] for r in runs):.3f}",
+            **{f"to {target:.2f}": f"{s:.0f} s" if s else "not reached" for target, s in to.items()},
+        }
+        characters = recipe.steps * recipe.batch_size * CONTEXT
+        timings.append(Timing(recipe.name, tuple(r.seconds[-1] for r in runs), characters, more))
+    targets = []
+    for runs, target, allowed, share in zip(ours, TARGETS, ("a quarter", "all"), (0.25, 1.0), strict=True):
+        seconds = seconds_to(runs, target)
+        loss = statistics.median(r.losses[-1] for r in runs)
+        ended = statistics.median(r.seconds[-1] for r in runs) / whole
+        told = f"{seconds / whole:.0%}" if seconds else f"ended at {loss:.3f} after {ended:.0%}"
+        reached = seconds is not None and seconds <= share * whole
+        targets.append(
+            Target(f"a loss of {target:.2f} in {allowed} of the recipe's whole time", told, reached)
         )
-        verdicts.append(f"{told} of the recipe's whole time (target: {allowed}).")
-    return "\n".join(
-        [
-            BEGIN,
-            "",
-            f"`make bench-train`: {threads} thread{'s' * (threads > 1)}, {platform.machine()}, "
-            f"Python {platform.python_version()}, torch {torch.__version__}. Characters of Tiny "
-            f"Shakespeare; a model of {LAYERS} layers, {HEADS} heads, width {WIDTH}, windows of {CONTEXT}. "
-            "The loss is in nats per character on the whole last tenth of the text, in windows that do not "
-            "overlap. Seconds are of processor time, without evaluations.",
-            "",
-            f"| way | parameters | steps × batch | whole run | last loss | {heads} |",
-            "|---|---:|---:|---:|---:|---:|---:|",
-            *rows,
-            "",
-            *verdicts,
-            "",
-            END,
-        ]
+    return Report(
+        name="training",
+        title="Training, beside nanoGPT's recipe",
+        about=ABOUT,
+        unit="characters",
+        timings=timings,
+        packages=["torch"],
+        targets=targets,
+        figure=curves([runs[0] for runs in results]),
     )
 
 
-def written(page: str, part: str) -> str:
-    """Return the page with the part between its marks, or after its end where it has none."""
-    if BEGIN in page:
-        before, rest = page.split(BEGIN, 1)
-        return before + part + rest.split(END, 1)[1]
-    return page.rstrip() + "\n\n## Training, beside nanoGPT's recipe\n\n" + part + "\n"
+def measure(runs: int, text: Path | None = None) -> Report:
+    """Train by nanoGPT's recipe and by ours, `runs` times each in turn (five minutes a turn).
 
-
-def main(
-    text: Annotated[
-        Path | None, typer.Option(help="Tiny Shakespeare; left out, it is looked for, or fetched.")
-    ] = None,
-    only: Annotated[
-        str, typer.Option(help="Run only the ways whose name has this in it; write nothing.")
-    ] = "",
-    threads: int = 1,
-    seed: int = 0,
-) -> None:
-    """Train by nanoGPT's recipe and by ours, and write the table into docs/benchmarks.md (ten minutes).
-
-    Example: python -m recipes.bench training
+    `text` is Tiny Shakespeare; left out, it is looked for beside the repository, or fetched. Raises
+    CourseError where it can't be had.
     """
-    torch.set_num_threads(threads)
     shakespeare = corpus("tiny_shakespeare", source=text or (TEXT if TEXT.exists() else None))
     if shakespeare.name != "tiny_shakespeare":
-        raise typer.BadParameter("There is no network to fetch the text. Pass --text with a copy of it.")
+        raise CourseError("There is no network to fetch Tiny Shakespeare.", f"Put a copy at {TEXT}.")
     held_out = shakespeare.valid + shakespeare.test  # nanoGPT holds out the last tenth
     tokenizer = CharacterTokenizer.train(shakespeare.train + held_out)
     train_ids, valid_ids = (torch.tensor(tokenizer.encode(part)) for part in (shakespeare.train, held_out))
-    results = []
-    for recipe in (PLAIN, *OURS):
-        if only in recipe.name:
-            results.append(run(recipe, train_ids, valid_ids, len(tokenizer), seed))
-            typer.echo(
-                f"{recipe.name}: {results[-1].losses[-1]:.3f} after {results[-1].seconds[-1]:.0f} s; "
-                + ", ".join(
-                    f"{target:.2f} after {results[-1].seconds_to(target) or math.nan:.0f} s"
-                    for target in TARGETS
-                )
-            )
-    if only:
-        return
-    part = table(results, threads)
-    TABLE.write_text(written(TABLE.read_text(encoding="utf-8"), part), encoding="utf-8")
-    typer.echo(part)
+    results: dict[str, list[Result]] = {recipe.name: [] for recipe in RECIPES}
 
+    def once(recipe: Recipe) -> float:
+        done = results[recipe.name]
+        done.append(run(recipe, train_ids, valid_ids, len(tokenizer), seed=len(done)))
+        return done[-1].seconds[-1]
 
-if __name__ == "__main__":
-    typer.run(main)
+    alternating({recipe.name: lambda recipe=recipe: once(recipe) for recipe in RECIPES}, runs)
+    return report(list(results.values()))

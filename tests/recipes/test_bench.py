@@ -74,15 +74,15 @@ def test_ways_are_compared_within_their_group() -> None:
     assert "t, words per second: ours, 1 text 100, theirs, 1 text 50.0" in text
 
 
-def test_a_report_of_seconds_shows_neither_rates_nor_ratios(tmp_path: Path) -> None:
+def test_a_report_of_seconds_shows_neither_rates_nor_ratios() -> None:
     timings = [Timing("01", (3.0, 1.0, 2.0), 1, {"wall": "2.1"}), Timing("02", (30.0,), 1)]
     report = Report("n", "t", "", "notebook", timings, [], [], seconds=True)
     text = report.as_markdown()
     assert "| notebook | wall | seconds | fastest to slowest run |" in text
     assert "| 01 | 2.1 | 2.00 | 1.00 to 3.00 |" in text and "per second" not in text
     assert "![t, seconds: 01 2.00, 02 30.0.]" in text
-    reports.draw(report, tmp_path / "n.png")
-    assert (tmp_path / "n.png").stat().st_size > 5_000
+    axes = reports.draw(report).axes[0]
+    assert axes.get_xlabel() == "seconds" and [t.get_text() for t in axes.get_yticklabels()] == ["01", "02"]
 
 
 def test_publishing_writes_section_picture_and_summary(
