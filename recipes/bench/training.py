@@ -222,11 +222,12 @@ def curves(results: Sequence[Result]) -> tuple[Figure, str]:
     return figure, f"Loss on held-out text against processor seconds. {told}."
 
 
-ABOUT = f"""Characters of Tiny Shakespeare; a model of {LAYERS} layers, {HEADS} heads, width {WIDTH}, windows
-of {CONTEXT}. The loss is in nats per character on the whole last tenth of the text, in windows that do not
-overlap. Seconds are of processor time, without evaluations; every run has a seed of its own. Ours: Muon beside
-AdamW, rotary positions, every window read once before any comes again, rates that fall in a straight line to
-0, larger batches and fewer steps."""
+ABOUT = f"""Characters of Tiny Shakespeare; a model of {LAYERS} layers, {HEADS} heads, width {WIDTH},
+windows of {CONTEXT}. The loss is in nats per character on the whole last tenth of the text,
+in windows that do not overlap. Seconds are of processor time, without evaluations; every run
+has a seed of its own. Ours: Muon beside AdamW, rotary positions, every window read once
+before any comes again, rates that fall in a straight line to 0, larger batches and fewer
+steps."""
 
 
 def report(results: Sequence[Sequence[Result]]) -> Report:

@@ -38,7 +38,7 @@ def transition_matrix(text: str, vowels: str = "aeiou") -> np.ndarray:
     totals = counts.sum(axis=0, keepdims=True)
     return np.divide(counts, totals, out=np.zeros((2, 2)), where=totals > 0)
 """
-# What the current notebook holds: (grade id, execution count, names of errors) of each code cell, and whether it runs.
+# What the current notebook holds: of each cell its grade id, count, errors and text shown; and whether it runs.
 STATE = """() => {
   const panel = window.jupyterapp.shell.currentWidget;
   const cells = panel.content.widgets.map((cell, index) => ({
@@ -46,6 +46,8 @@ STATE = """() => {
     count: cell.model.executionCount ?? null,
     errors: cell.model.type === "code"
       ? cell.model.outputs.toJSON().filter(o => o.output_type === "error").map(o => o.ename + ": " + o.evalue) : [],
+    told: cell.model.type === "code"
+      ? cell.model.outputs.toJSON().map(o => (o.traceback || [o.text || ""]).flat().join(" ")) : [],
   }));
   return {status: panel.sessionContext.kernelDisplayStatus, cells};
 }"""
@@ -68,6 +70,8 @@ class Lab:
         )
         current = "() => window.jupyterapp.shell.currentWidget?.context?.path"
         self.wait(lambda: self.page.evaluate(current) == f"{name}.ipynb")
+        if self.page.is_visible("text=notified about official"):
+            self.page.click(".Toastify button:has-text('No')")
         self.wait(lambda: self.state()["status"] == "idle")
 
     def state(self) -> dict[str, Any]:
@@ -196,11 +200,14 @@ def test_an_exercise_fails_with_its_hint_then_passes_and_the_notebook_runs_to_it
     failed = lab.run(f"test_{EXERCISE}")
     assert "this is transposed: rows are the current letter, columns the next one" in failed["errors"][0]
     lab.go_to(f"test_{EXERCISE}", "end")
+    assert not any("Traceback" in text for text in failed["told"]), "the hint stands alone"
     lab.picture("check-fails")
 
     lab.write(EXERCISE, answers(open_course(ROOT).source(NOTEBOOK))[EXERCISE])
     assert not lab.run(EXERCISE)["errors"]
-    assert not lab.run(f"test_{EXERCISE}")["errors"]
+    passed = lab.run(f"test_{EXERCISE}")
+    assert not passed["errors"] and passed["told"][-1].startswith("✓ All ")
+    lab.go_to(f"test_{EXERCISE}", "end")
     lab.picture("check-passes")
 
     lab.command("notebook:run-all-cells")

@@ -1,8 +1,9 @@
 """Comparisons for the visible tests of a notebook, with messages that say what to look at next.
 
-Every function returns None when all is well and raises AssertionError otherwise. Types and shapes are
+Every function returns None when all is well and raises an AssertionError otherwise. Types and shapes are
 compared before values, so that nothing passes by broadcasting or by being empty. Plain values, numpy and
-torch are told apart by name, so that torch is never imported here.
+torch are told apart by name, so that torch is never imported here. In a notebook a cell ends by saying how
+many checks held, or with the message of the one that failed alone, without the path through this module.
 """
 
 from __future__ import annotations
@@ -20,6 +21,44 @@ import numpy as np
 
 Cause: TypeAlias = tuple[Any, str]  # a wrong value (or a predicate on the value), and the sentence it earns
 LONGEST = 300  # characters of a value shown in a message
+
+
+class CheckFailed(AssertionError):
+    """What a check raises that does not hold."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: the message, and the line of the check."""
+        line = None
+        trace = self.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename != __file__:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        first, *rest = f"✗ {self}".splitlines()
+        where = [] if line is None else [f"(the check in line {line})"]
+        return [f"\x1b[1m{first}\x1b[0m", *rest, *where]
+
+
+_held = 0  # checks of the cell that runs
+
+
+def _holds() -> None:
+    """Count a check that holds; in a notebook, the end of the cell tells how many did."""
+    global _held
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None:
+        return
+    if not _held and _tell not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _tell)
+    _held += 1
+
+
+def _tell(result: Any) -> None:
+    global _held
+    if _held and result.success:
+        print("✓ The check passed." if _held == 1 else f"✓ All {_held} checks passed.")
+    _held = 0
 
 
 def equal(
@@ -42,14 +81,16 @@ def equal(
     difference = _difference(actual, expected, atol, rtol)
     if difference is not None:
         _fail(actual, f"expected: {_show(expected)}", name, difference, causes, atol, rtol)
+    _holds()
 
 
 def that(condition: bool | np.bool_, message: str) -> None:
     """Check that a condition is True. Anything but a bool fails: an array or a string is no verdict."""
     if not isinstance(condition, bool | np.bool_):
-        raise AssertionError(f"{message}\n  (the condition is {_kind(condition)}, not True or False)")
+        raise CheckFailed(f"{message}\n  (the condition is {_kind(condition)}, not True or False)")
     if not condition:
-        raise AssertionError(message)
+        raise CheckFailed(message)
+    _holds()
 
 
 def distribution(
@@ -67,6 +108,7 @@ def distribution(
     difference = _not_a_distribution(p, axis, atol)
     if difference is not None:
         _fail(p, "expected: probabilities that sum to 1", name, difference, causes, atol, 0.0)
+    _holds()
 
 
 def raises(
@@ -90,7 +132,8 @@ def raises(
             f"{called} should raise {exception.__name__}.\n  It raised {type(other).__name__}: {other}"
         ) from other
     else:
-        raise AssertionError(f"{called} should raise {exception.__name__}.\n  It returned {_show(value)}")
+        raise CheckFailed(f"{called} should raise {exception.__name__}.\n  It returned {_show(value)}")
+    _holds()
 
 
 @dataclass(frozen=True)
@@ -149,12 +192,13 @@ def state_of(argument: Any) -> Any:
 def _fail(
     actual: Any, expected: str, name: str, difference: str, causes: Sequence[Cause], atol: float, rtol: float
 ) -> None:
-    message = f"{name} is not right: {difference}.\n  {expected}\n  got:      {_show(actual)}"
+    shown = f"  {expected}\n  got:      {_show(actual)}".replace("\n[", "\n    [").replace("\n [", "\n     [")
+    message = f"{name} is not right: {difference}.\n{shown}"
     for wrong, sentence in causes:
         if _fits(actual, wrong, atol, rtol):
             message += f"\nLikely cause: {sentence}"
             break
-    raise AssertionError(message)
+    raise CheckFailed(message)
 
 
 def _fits(actual: Any, wrong: Any, atol: float, rtol: float) -> bool:
