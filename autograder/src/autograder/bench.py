@@ -245,7 +245,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _measure(way: str, hand_ins: int, commands: list[list[str]], cwd: Path) -> Row:
+def measure(way: str, hand_ins: int, commands: list[list[str]], cwd: Path) -> Row:
+    """Grade the class in a course folder anew by one way. Raises RuntimeError when a command fails."""
+    shutil.rmtree(cwd / "autograded", ignore_errors=True)
     with Meter() as meter:
         running = [
             subprocess.Popen(
@@ -299,8 +301,7 @@ def bench(
             for way, commands in ways(made, size <= nbgrader_up_to):
                 if progress:
                     progress(way, size)
-                shutil.rmtree(made / "autograded", ignore_errors=True)
-                rows.append(_measure(way, size, commands, made))
+                rows.append(measure(way, size, commands, made))
     return rows
 
 
