@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything is imported that starts threads
+os.environ.setdefault("RAYON_NUM_THREADS", "1")  # the threads of `tokenizers`
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import importlib
