@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from browsing import TOKEN, chromium, jupyter, read
 
 from autograder import record
 from autograder.course_folder import quiet_nbgrader
@@ -27,9 +23,7 @@ from autograder.report import make_report, write_report
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-TOKEN = "only-for-this-test"
 
 # Everything in the page that could run or fetch something, found in the parsed document and not in its text.
 DANGEROUS = """() => {
@@ -84,16 +78,8 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the browser test needs the package playwright"
-    )
-    if not CHROMIUM:
-        pytest.skip("the browser test needs Chromium (Debian: sudo apt-get install chromium)")
-    with playwright.sync_playwright() as started:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        running = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @contextlib.contextmanager
@@ -224,55 +210,16 @@ def test_nbgraders_own_feedback_runs_nothing_of_a_student(browser: Any, nbgrader
         assert not [url for url in seen.requests if "evil.example" in url]
 
 
-@dataclass
-class Formgrader:
-    """A Jupyter server with nbgrader's formgrader on a course folder."""
-
-    address: str
-
-    def read(self, path: str) -> str:
-        request = urllib.request.Request(self.address + path, headers={"Authorization": f"token {TOKEN}"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return str(answer.read().decode())
-
-
 @pytest.fixture(scope="module")
-def formgrader(graded_course: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Formgrader]:
+def formgrader(graded_course: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Jupyter server with nbgrader's formgrader on a course folder."""
     made = graded_course.copy(tmp_path_factory.mktemp("formgrader") / "course")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    home = tmp_path_factory.mktemp("home")
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")},
-        **{
-            "HOME": str(home),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        },
-    }
-    command = [sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root", f"--port={port}"]
-    command += ["--ip=127.0.0.1", f"--ServerApp.root_dir={made.root}", f"--IdentityProvider.token={TOKEN}"]
-    command += ["--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}"]
-    with open(home / "log", "wb") as log:
-        server = subprocess.Popen(command, cwd=made.root, env=environment, stdout=log, stderr=log)
-    running = Formgrader(f"http://127.0.0.1:{port}")
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                running.read("/api/status")
-                break
-            except OSError:
-                said = (home / "log").read_text(encoding="utf-8")[-2000:]
-                assert server.poll() is None and time.monotonic() < deadline, said
-                time.sleep(0.3)
-        yield running
-    finally:
-        server.terminate()
-        server.wait(20)
+    extension = "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}"
+    with jupyter("server", made.root, tmp_path_factory.mktemp("home"), extension) as address:
+        yield address
 
 
-def test_formgrader_shows_what_was_recorded(formgrader: Formgrader) -> None:
+def test_formgrader_shows_what_was_recorded(formgrader: str) -> None:
     import json
 
     for path in (
@@ -281,29 +228,29 @@ def test_formgrader_shows_what_was_recorded(formgrader: Formgrader) -> None:
         "/formgrader/gradebook/small/small",
         "/formgrader/manage_students",
     ):
-        assert "nbgrader" in formgrader.read(path), path
-    submissions = {s["student"]: s for s in json.loads(formgrader.read("/formgrader/api/submissions/small"))}
+        assert "nbgrader" in read(formgrader + path), path
+    submissions = {
+        s["student"]: s for s in json.loads(read(f"{formgrader}/formgrader/api/submissions/small"))
+    }
     assert (submissions["amara"]["score"], submissions["amara"]["max_score"]) == (5.0, 7.0)
     assert submissions["amara"]["needs_manual_grade"] and submissions["amara"]["autograded"]
     assert submissions["elif yıldız"]["score"] == 0.0
     notebooks = json.loads(
-        formgrader.read(f"/formgrader/api/student_notebook_submissions/{quote('chiara')}/small")
+        read(f"{formgrader}/formgrader/api/student_notebook_submissions/{quote('chiara')}/small")
     )
-    page = formgrader.read(f"/formgrader/submissions/{notebooks[0]['id']}/")
+    page = read(f"{formgrader}/formgrader/submissions/{notebooks[0]['id']}/")
     assert "Half of 3 is 1.5, not 6.0." in page and "HIDDEN-MESSAGE" not in page
 
 
 @links_allowed
-def test_a_hand_in_in_formgrader_runs_nothing(
-    browser: Any, formgrader: Formgrader, graded_course: Any
-) -> None:
+def test_a_hand_in_in_formgrader_runs_nothing(browser: Any, formgrader: str, graded_course: Any) -> None:
     from nbgrader.api import Gradebook
 
     folder = graded_course.folder
     with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as book:
         number = book.find_submission_notebook("small", "small", graded_course.hostile).id
-    address = f"{formgrader.address}/formgrader/submissions/{number}/?token={TOKEN}"
-    with visit(browser, address, allowed=formgrader.address) as seen:
+    address = f"{formgrader}/formgrader/submissions/{number}/?token={TOKEN}"
+    with visit(browser, address, allowed=formgrader) as seen:
         seen.page.wait_for_timeout(1500)
         assert "window.pwned" in seen.page.evaluate("() => document.body.textContent")
         assert not seen.pwned

@@ -5,19 +5,14 @@ The pictures are kept in build/screenshots, to be looked at.
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from browsing import TOKEN, chromium, jupyter
 from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.build import answered_notebook, answers, open_course
@@ -26,8 +21,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-TOKEN = "only-for-this-test"
 NOTEBOOK, EXERCISE = "01_ngrams", "transition_matrix"
 TRANSPOSED = """\
 def transition_matrix(text: str, vowels: str = "aeiou") -> np.ndarray:
@@ -149,42 +142,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    if not CHROMIUM:
-        pytest.skip("needs Chromium (Debian: sudo apt-get install chromium)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    home = tmp_path_factory.mktemp("home")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
-    environment |= {
-        "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}",
-    }
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += ["--ip=127.0.0.1", f"--notebook-dir={folder}", f"--IdentityProvider.token={TOKEN}"]
-    command += ["--expose-app-in-browser", "--LabApp.news_url=None"]
-    address = f"http://127.0.0.1:{port}"
-    with open(home / "log", "wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/api/status?token={TOKEN}")
-                break
-            except OSError:
-                said = (home / "log").read_text(encoding="utf-8")[-2000:]
-                assert server.poll() is None and time.monotonic() < deadline, said
-                time.sleep(0.3)
-        with playwright.sync_playwright() as started:
-            arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-            browser = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
-            yield Lab(browser.new_page(viewport={"width": 1300, "height": 950}), address)
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(20)
+    with (
+        chromium() as browser,
+        jupyter("lab", folder, tmp_path_factory.mktemp("home"), "--expose-app-in-browser") as address,
+    ):
+        yield Lab(browser.new_page(viewport={"width": 1300, "height": 950}), address)
 
 
 def test_an_exercise_fails_with_its_hint_then_passes_and_the_notebook_runs_to_its_end(lab: Lab) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from browsing import chromium
 from bs4 import BeautifulSoup
 
 from autograder.build import Course, open_course
@@ -22,7 +22,6 @@ from autograder.site import build_site
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
 def has_run(course: Course, name: str) -> bool:
@@ -147,15 +146,12 @@ def test_a_kept_run_is_used_until_its_source_changes(tmp_path: Path) -> None:
     assert printed() == ["4\n", "hand in\n"]
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: apt-get install chromium")
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_serious(site: Path, names: list[str], dark: bool) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     shown = ["index", "glossary", "results", "search", f"notebooks/{names[0]}", f"notebooks/{names[-1]}"]
     serious: list[tuple[str, str, str, int]] = []
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page(color_scheme="dark" if dark else "light")
         for name in shown:
             page.goto(f"file://{site / name}.html")
@@ -164,5 +160,4 @@ def test_axe_finds_nothing_serious(site: Path, names: list[str], dark: bool) -> 
                 for v in axe.run(page).response["violations"]
                 if v["impact"] in ("serious", "critical")
             ]
-        browser.close()
     assert not serious

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nextword.corpora import corpus
 from nextword.metrics import text_of
+from nextword.village import Village
 from recipes.bench import bpe
 from recipes.bench.alternating import Timing
 
@@ -20,7 +20,7 @@ def notebook() -> dict[str, Any]:
 
 
 def test_all_ways_find_the_same_merges(notebook: dict[str, Any]) -> None:
-    text = text_of(corpus("village").train[:300])
+    text = text_of(Village().sample(300, seed=1))
     timings = bpe.timings_on("little", text, 40, 2, notebook, with_notebook=True)
     assert [timing.way for timing in timings] == [bpe.OURS, bpe.THEIRS, bpe.NOTEBOOK]
     assert all(len(timing.seconds) == 2 and timing.amount == 40 for timing in timings)
