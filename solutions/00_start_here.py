@@ -39,7 +39,7 @@
 # |---|---|
 # | Setup | Run it. It loads what the notebook needs. |
 # | Exercise | Replace `raise NotImplementedError()` by your own code. Keep the name and the arguments. |
-# | Check | Run it after your exercise. No output means that your answer passed. |
+# | Check | Run it after your exercise. A ✓ says that your answer passed, a ✗ what is wrong with it. |
 # | Experiment | Run it and look. It uses what you wrote. |
 # | Question | Write your answer as text. A person reads it. |
 #
@@ -181,7 +181,7 @@ def bits_per_character(total_nats: float, n_characters: int) -> float:
 
 
 # %% [markdown]
-# Run the check. If it stays silent, you have passed. To see what a hint looks like, try a wrong answer on purpose
+# Run the check. If it says ✓, you have passed. To see what a hint looks like, try a wrong answer on purpose
 # first: let your function return `total_nats / n_characters` and read what the check says.
 
 # %% test="bits_per_character" points=2
