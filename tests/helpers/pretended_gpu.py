@@ -44,9 +44,9 @@ def place(tensor: Tensor) -> torch.device:
 
 
 def _is_device(value: Any) -> bool:
-    return isinstance(value, torch.device) or (
-        isinstance(value, str) and value.split(":")[0] in ("cuda", "cpu")
-    )
+    if isinstance(value, torch.device):
+        return value.type in ("cuda", "cpu")
+    return isinstance(value, str) and value.split(":")[0] in ("cuda", "cpu")
 
 
 class _Pretend(TorchFunctionMode):
@@ -93,7 +93,8 @@ class _Pretend(TorchFunctionMode):
         return tree_map(lambda leaf: self._marked(leaf, on) if isinstance(leaf, Tensor) else leaf, found)
 
     def _look(self, name: str, args: Any, tensors: list[Tensor]) -> None:
-        if name in PACKED or (name in INDEXES and place(args[0]) == GPU):
+        # lists of tensors are put together by device, which torch asks of the tensors' insides
+        if name in PACKED or name.startswith("_foreach_") or (name in INDEXES and place(args[0]) == GPU):
             return
         # a single number may come from the processor
         if all(place(tensor) == GPU or tensor.ndim == 0 for tensor in tensors):
