@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from collections import Counter, defaultdict
 from decimal import Decimal
@@ -16,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextword import check
+from shown_checks import SHOWN, shown_by_cells
 
 T = torch.tensor
 
@@ -361,27 +361,5 @@ def test_after_hands_on_the_gradients_that_parameters_hold() -> None:
     assert torch.equal(model.weight.grad, torch.tensor([[5.0, 7.0]])), "ours is left alone"
 
 
-CELLS = """
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-for cell in (
-    "from nextword import check",
-    "check.equal(1, 1)",
-    "check.equal(1, 1)\\ncheck.that(True, '')\\ncheck.distribution([1.0])\\ncheck.raises(TypeError, len, 0)",
-    "x = 1",
-    "check.that(True, 'yes')\\ncheck.equal(2, 1, 'f(0)', causes=[(2, 'it is doubled.')])",
-    "x = 2",
-):
-    print("cell", flush=True)
-    shell.run_cell(cell)
-"""
-
-
 def test_a_notebook_tells_what_held_and_shows_the_message_alone() -> None:
-    done = subprocess.run([sys.executable, "-c", CELLS], capture_output=True, text=True, check=True)
-    told = [part.strip() for part in done.stdout.split("cell\n")[1:]]
-    assert told[:4] == ["", "✓ The check passed.", "✓ All 4 checks passed.", ""] and told[5] == ""
-    assert told[4] == (
-        "\x1b[1m✗ f(0) is not right: the value differs.\x1b[0m\n  expected: 1\n  got:      2\n"
-        "Likely cause: it is doubled.\n(the check in line 2)"
-    )
+    assert shown_by_cells(sys.executable) == SHOWN

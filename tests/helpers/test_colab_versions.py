@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from autograder.build import open_course, solved_notebook
+from shown_checks import SHOWN, shown_by_cells
 
 pytestmark = pytest.mark.slow
 
@@ -79,3 +80,8 @@ def test_setup_solutions_and_checks_run_with_colabs_versions(
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "IPYTHONDIR": str(tmp_path), "MPLBACKEND": "agg"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
+
+
+def test_checks_show_the_same_with_colabs_versions(colabs_python: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
+    assert shown_by_cells(colabs_python, cwd=tmp_path, env=environment) == SHOWN
