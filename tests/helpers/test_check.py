@@ -13,9 +13,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from shown_checks import SHOWN, shown_by_cells
 
 from nextword import check
-from shown_checks import SHOWN, shown_by_cells
 
 T = torch.tensor
 

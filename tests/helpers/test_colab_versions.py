@@ -14,9 +14,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from shown_checks import SHOWN, shown_by_cells
 
 from autograder.build import open_course, solved_notebook
-from shown_checks import SHOWN, shown_by_cells
 
 pytestmark = pytest.mark.slow
 
