@@ -80,6 +80,14 @@ def test_frequent_words_are_thinned_out_as_in_word2vec() -> None:
     assert shares.tolist() == pytest.approx([1 / 90 + 90**-0.5, 1 / 9 + 1 / 3, 1.0, 1.0], rel=1e-5)
 
 
+def test_noise_is_drawn_by_counts_to_the_power_of_three_quarters(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[torch.Tensor] = []
+    monkeypatch.setattr(word_vectors, "_step", lambda *arguments: drawn.append(arguments[4]))
+    skipgram([["a"] * 10_000 + ["b"] * 625], threshold=1.0, epochs=5)  # powers 1000 and 125
+    noise = torch.cat(drawn)
+    assert len(noise) > 25_000 and float((noise == 1).float().mean()) == pytest.approx(1 / 9, abs=0.01)
+
+
 def test_the_seed_decides() -> None:
     sentences = sentences_of_two_kinds(50)
     first, again, other = (skipgram(sentences, dim=8, epochs=1, seed=seed)[1] for seed in (1, 1, 2))

@@ -49,7 +49,6 @@ def train_bpe(counts: Mapping[str, int], n_merges: int) -> list[Pair]:
                     pair_counts[came] += occurrences[number]
                     pieces_with[came].append(number)
                     new_pairs.add(came)
-            pair_counts[pair] = 0
             merges.append(pair)
         else:
             new_pairs = {pair}  # its count has fallen: back with it
