@@ -40,7 +40,9 @@ ON_PROCESSOR = {"numpy", "__array__"}
 
 def place(tensor: Tensor) -> torch.device:
     """Return where a tensor is pretended to be."""
-    return GPU if getattr(tensor, "_on_gpu", False) else CPU
+    if getattr(tensor, "_on_gpu", False):
+        return GPU
+    return torch.device("meta") if tensor.is_meta else CPU  # weights that transformers is about to load
 
 
 def _is_device(value: Any) -> bool:
