@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from classes import make, notebook_bytes
 from engine import solved
+from typer.testing import CliRunner
 
 from autograder.archives import Bounds, safe_path, unpack
+from autograder.cli import app
 from autograder.collect import (
     ALREADY,
     IGNORED,
@@ -188,6 +190,27 @@ def test_a_folder_of_mailed_files(folder: CourseFolder, tmp_path: Path) -> None:
     )
     assert [r.file for r in found.of(UNMATCHED)] == ["homework.ipynb"]
     assert "submitted" not in found.of(UNMATCHED)[0].stored
+
+
+@pytest.mark.parametrize("root", ["", "downloads/"])
+def test_a_zip_of_one_folder_for_each_student(folder: CourseFolder, tmp_path: Path, root: str) -> None:
+    files = {"jose/whatever.ipynb": BOOK, "elif/ps/ps.ipynb": OTHER, "nobody/ps.ipynb": BOOK}
+    packed = archive(tmp_path / "class.zip", {root + name: data for name, data in files.items()})
+    found = run(folder, tmp_path, packed, source="folder")
+    assert handed(folder, "jose") == BOOK and handed(folder, "elif") == OTHER
+    assert [r.member for r in found.of(UNMATCHED)] == [f"{root}nobody/ps.ipynb"]
+    own = archive(tmp_path / "meiling.zip", {f"{root}work/ps.ipynb": BOOK, f"{root}work/notes.txt": b"x"})
+    run(folder, tmp_path, own, source="folder")
+    assert handed(folder, "meiling") == BOOK, "one folder in a zip is one student's own"
+
+
+def test_without_a_class_list_it_says_so_and_ends_with_an_error(tmp_path: Path) -> None:
+    made = make(tmp_path / "course")
+    packed = archive(tmp_path / "canvas.zip", {"tanmeiling_101_7_ps.ipynb": BOOK})
+    done = CliRunner().invoke(app, ["collect", "ps", str(packed), "--course-dir", str(made.root)])
+    told = " ".join(done.output.split())
+    assert done.exit_code == 1 and "1 file(s), and none of them anybody's" in told
+    assert "no class list yet" in told and "--roster FILE.csv" in told
 
 
 def test_the_latest_in_time_wins_whichever_comes_first(folder: CourseFolder, tmp_path: Path) -> None:

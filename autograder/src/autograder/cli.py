@@ -327,6 +327,7 @@ def collect_command(
         print_json(found.to_json())
     else:
         print_collection(found)
+    fail_if(0 if found.anybodys else len(found.receipts), "file(s), and none of them anybody's")
 
 
 @app.command("grade")

@@ -82,6 +82,11 @@ class Collection:
     def of(self, status: str) -> list[Receipt]:
         return [r for r in self.receipts if r.status == status]
 
+    @property
+    def anybodys(self) -> list[Receipt]:
+        """The files that belong to a student of the class."""
+        return [r for r in self.receipts if r.student]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "assignment": self.assignment,
@@ -146,6 +151,11 @@ class _Collector:
 
     def run(self, paths: list[Path], source: str, progress: Callable[[int], None] | None) -> Collection:
         named = _named_regexp(self.folder)
+        if not self.roster.people:
+            self.notes.append(
+                "There is no class list yet, so no file can be given to anybody: add --roster FILE.csv (any "
+                "platform's table), or nbgrader's students, and collect again."
+            )
         fresh: list[Receipt] = []
         by_path = {p.name: p for p in paths if p.is_file()}
         for count, arrival in enumerate(

@@ -94,12 +94,26 @@ def guess_layout(path: Path, source: str) -> str | None:
     """
     if source in (CANVAS, MOODLE, GRADESCOPE, NBGRADER):
         return source
-    names = [
-        e.path
-        for _, e in zip(range(200), class_entries(path, CLASS_BOUNDS, []), strict=False)
-        if not is_litter(e.path)
-    ]
-    return _layout_of(names) if source == AUTO else None
+    entries = zip(range(200), class_entries(path, CLASS_BOUNDS, []), strict=False)
+    names = [entry.path for _, entry in entries if not is_litter(entry.path)]
+    if source == FOLDER:
+        return None if _students_root(names) is None else FOLDER
+    return _layout_of(names)
+
+
+def _students_root(names: list[str]) -> str | None:
+    """The part before one folder per student, "" or "submissions/"; None where there are no two such folders.
+
+    One student's own archive may hold a folder, too, but seldom several and nothing beside them.
+    """
+    parts = [name.replace("\\", "/").split("/") for name in names]
+    for depth in (0, 1):
+        folders = {tuple(p[: depth + 1]) for p in parts}
+        if all(len(p) > depth + 1 for p in parts) and len(folders) > 1:
+            return "/".join(parts[0][:depth]) + "/" * depth
+        if len(folders) != 1:
+            break
+    return None
 
 
 def _layout_of(names: list[str]) -> str | None:
@@ -120,8 +134,17 @@ def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: lis
     if layout == GRADESCOPE:
         yield from _gradescope(path.name, lambda: class_entries(path, CLASS_BOUNDS, notes))
         return
+    names = [
+        e.path for e in class_entries(path, CLASS_BOUNDS, []) if layout == FOLDER and not is_litter(e.path)
+    ]
+    root = _students_root(names) or ""
     for entry in class_entries(path, CLASS_BOUNDS, notes):
-        if not is_litter(entry.path):
+        if is_litter(entry.path):
+            continue
+        if layout == FOLDER:
+            name = entry.path.replace("\\", "/").removeprefix(root)
+            yield _of_student_folder(path.name, name, entry, assignment)
+        else:
             yield _arrival(path.name, entry, layout, assignment)
 
 
@@ -259,13 +282,20 @@ def _of_folder(
             else:
                 yield _single(root.name, entry.path, entry.read, named)
         else:
-            parts = entry.path.split("/")
-            inside = parts[2:] if len(parts) > 2 and parts[1] == assignment else parts[1:]
-            identity = Identity(id=parts[0], name=parts[0])
-            when = _stamp(root / parts[0] / "timestamp.txt") or _stamp(
-                root / parts[0] / assignment / "timestamp.txt"
+            when = _stamp(root / entry.path.split("/")[0] / "timestamp.txt") or _stamp(
+                root / entry.path.split("/")[0] / assignment / "timestamp.txt"
             )
-            yield Arrival(root.name, entry.path, identity, "/".join(inside), entry.read, parts[0], 0, when)
+            yield _of_student_folder(root.name, entry.path, entry, assignment, when)
+
+
+def _of_student_folder(
+    where: str, name: str, entry: Entry, assignment: str, when: datetime | None = None
+) -> Arrival:
+    """A file STUDENT/... or STUDENT/ASSIGNMENT/..."""
+    parts = name.split("/")
+    inside = parts[2:] if len(parts) > 2 and parts[1] == assignment else parts[1:]
+    identity = Identity(id=parts[0], name=parts[0])
+    return Arrival(where, entry.path, identity, "/".join(inside), entry.read, parts[0], 0, when)
 
 
 def _single(where: str, name: str, read: Callable[[], tuple[bytes | None, str]], named: str) -> Arrival:
