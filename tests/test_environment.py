@@ -162,3 +162,8 @@ def test_students_install_no_grading_code() -> None:
         names |= {canonicalize_name(Requirement(line).name) for line in extra}
     assert not names & NEVER_ON_COLAB
     assert "autograder" not in names
+
+
+def test_student_guide_installs_the_torch_that_we_use() -> None:
+    guide = (ROOT / "docs" / "student.md").read_text(encoding="utf-8")
+    assert f"pip install torch=={constraints()['torch']} --index-url" in guide

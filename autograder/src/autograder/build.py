@@ -239,7 +239,7 @@ def _nextword(cell: SourceCell) -> dict[str, Any]:
 def _question_cells(cell: SourceCell) -> list[NotebookNode]:
     """The question, locked, with its mark scheme; then the cell for the answer, graded by hand.
 
-    nbgrader stores the locked cell before it clears the mark scheme, so formgrader shows it.
+    The release has no mark scheme, and neither has what we grade, since feedback pages are made from it.
     """
     question_id = f"question_{cell.name}"
     question = new_markdown_cell(

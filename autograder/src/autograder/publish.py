@@ -143,12 +143,14 @@ notebook needs.
     jupyter lab notebooks
 
 Without conda (Python 3.11 or later): `python -m venv .venv`, activate it, then
-`pip install ./helpers jupyterlab`.
+`pip install "./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux without a graphics card,
+`pip install torch --index-url https://download.pytorch.org/whl/cpu` before that saves 3 GB.
 
 ## Working
 
 Write your answers where a cell says `YOUR CODE HERE` or `YOUR ANSWER HERE`, and run the test cell below
 each one: it tells you what is wrong. Leave the other cells as they are; what you change in a test cell does
-not count. When you are done, choose "Kernel > Restart and run all", run the last cell, and hand in the
+not count. When you are done, choose "Restart Kernel and Run All Cells" in the menu
+"Kernel" (in Colab "Runtime > Restart session and run all"), run the last cell, and hand in the
 notebook file.
 """
