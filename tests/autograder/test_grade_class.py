@@ -16,6 +16,7 @@ import pytest
 from classes import BROKEN, HOSTILE, expected, honest, make, notebook_bytes, put
 from engine import MEAN, solved
 
+from autograder.class_report import class_lines, latest_results, print_summary, to_mark
 from autograder.course_folder import CourseFolder
 from autograder.errors import CourseError
 from autograder.grade_class import Journal, grade_class, journal_path
@@ -191,7 +192,9 @@ def test_setup_cells_that_fail_stop_the_run_before_anybody_is_graded(tmp_path: P
     assert totals(folder) == {}
 
 
-def test_a_notebook_made_by_hand_with_plain_cells_and_manual_answers(tmp_path: Path) -> None:
+def test_a_notebook_made_by_hand_with_plain_cells_and_manual_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Not our source format: an unlocked import cell, a locked cell that uses answers, a helper cell, a written answer, a data file."""
     cells = [
         ("plain", "", "import math\nimport json", 0),
@@ -237,6 +240,12 @@ def test_a_notebook_made_by_hand_with_plain_cells_and_manual_answers(tmp_path: P
     with Recorder(folder, folder.assignment("ps")) as recorder:
         grade = recorder.gradebook.find_grade("why", "ps", "ps", "ann")
         assert grade.needs_manual_grade and grade.auto_score is None, "a written answer waits for a person"
+    lines = class_lines(folder, "ps", latest_results(folder, "ps"))
+    assert [line.points for line in lines] == [6, 2]
+    assert [[cell.name for cell in to_mark(line)] for line in lines] == [["why"], ["why"]]
+    print_summary(folder, summary)
+    printed = capsys.readouterr().out
+    assert "/10" in printed and "2 written answers of 2 students wait for a person, 8 points" in printed
     document = nbformat.read(folder.step("autograded", "ann", "ps") / "ps.ipynb", as_version=4)
     assert any("12.56" in str(c.get("outputs")) for c in document.cells)
 

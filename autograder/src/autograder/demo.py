@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autograder import class_report
 from autograder.build import Course, build
+from autograder.class_report import Cell, Line
 from autograder.course_folder import MANUAL, TEST, CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
 from autograder.feedback import write_feedback
 from autograder.grade_class import Progress, Summary, grade_class
 from autograder.record import Recorder
-from autograder.records import MANUAL as MANUAL_VERDICT
-from autograder.records import PASSED
 from autograder.report import make_report, write_report
 from autograder.sample_class import HandIn, make_class
 from autograder.settings import Limits
@@ -30,16 +29,6 @@ from autograder.setup_folder import init
 MARK = ".made-by-course-demo"  # this folder may be thrown away and made anew
 # One hand-in loops for ever and is stopped at this limit; the course's own is longer than a demo should be.
 DEMO_CELL_SECONDS = 4.0
-SHOWN_REMARKS = 2
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One graded cell as the gradebook has it; `points` is None while a person has to grade it."""
-
-    name: str
-    points: float | None
-    max_points: float
 
 
 @dataclass(frozen=True)
@@ -122,7 +111,9 @@ def grade_demo(
         rows.append(
             Row(
                 hand_in=hand_in,
-                cells=tuple(Cell(c.grade_id, found.get(c.grade_id), c.points) for c in graded),
+                cells=tuple(
+                    Cell(c.grade_id, found.get(c.grade_id), c.points, c.role == MANUAL) for c in graded
+                ),
                 verdict=result.verdict,
                 late=max(timedelta(0), hand_in.handed_in - due) if due else timedelta(0),
                 repaired=result.repairs,
@@ -134,43 +125,20 @@ def grade_demo(
 
 def gradebook_table(title: str, rows: list[Row]) -> tuple[Table, str]:
     """The table to print, and a line that says which exercise each numbered column is."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("Student, what was handed in", no_wrap=True)
-    for number, cell in enumerate(rows[0].cells, start=1):
-        table.add_column(f"{number}\n/{cell.max_points:g}", justify="right", no_wrap=True)
-    table.add_column(f"Sum\n/{rows[0].max_points:g}", justify="right", no_wrap=True)
-    table.add_column("Verdict", no_wrap=True)
-    table.add_column("Late, repaired, explained")
+    lines = []
     for row in rows:
         student = row.hand_in.student
-        table.add_row(
-            Text.assemble(f"{student.first_name} {student.last_name}\n", (f"  {row.hand_in.story}", "dim")),
-            *(_score(cell) for cell in row.cells),
-            Text(f"{row.points:g}", style="bold"),
-            Text(row.verdict, style="green" if row.verdict in (PASSED, MANUAL_VERDICT) else "red"),
-            "\n".join(_remarks(row)),
-        )
-    names = ", ".join(
-        f"{n} {cell.name.removeprefix('test_')}" for n, cell in enumerate(rows[0].cells, start=1)
+        who = Text.assemble(f"{student.first_name} {student.last_name}\n", (f"  {row.hand_in.story}", "dim"))
+        remarks = ((_lateness(row.late),) if row.late else (), row.repaired, row.misconceptions)
+        lines.append(Line(who, row.cells, row.verdict, remarks))
+    return class_report.gradebook_table(
+        lines, title, who="Student, what was handed in", remarks="Late, repaired, explained"
     )
-    return table, f"Columns: {names}. A ? waits for a person."
 
 
-def _score(cell: Cell) -> Text:
-    if cell.points is None:
-        return Text("?", style="cyan")
-    style = "green" if cell.points >= cell.max_points else ("red" if cell.points <= 0 else "yellow")
-    return Text(f"{cell.points:g}", style=style)
-
-
-def _remarks(row: Row) -> Iterable[str]:
-    if row.late:
-        hours = row.late.total_seconds() / 3600
-        yield f"late by {hours:.0f} hours" if hours >= 1.5 else f"late by {hours * 60:.0f} minutes"
-    for sentences in (row.repaired, row.misconceptions):
-        yield from sentences[:SHOWN_REMARKS]
-        if len(sentences) > SHOWN_REMARKS:
-            yield f"and {len(sentences) - SHOWN_REMARKS} more"
+def _lateness(late: timedelta) -> str:
+    hours = late.total_seconds() / 3600
+    return f"late by {hours:.0f} hours" if hours >= 1.5 else f"late by {hours * 60:.0f} minutes"
 
 
 def run_demo(
