@@ -41,9 +41,10 @@
 # | Exercise | Replace `raise NotImplementedError()` by your own code. Keep the name and the arguments. |
 # | Check | Run it after your exercise. A ✓ says that your answer passed, a ✗ what is wrong with it. |
 # | Experiment | Run it and look. It uses what you wrote. |
-# | Question | Write your answer as text. A person reads it. |
+# | Question | Double-click the cell below it, `YOUR ANSWER HERE`, write your text in its place, and press Shift + Enter. A person reads it. |
 #
-# Start with the setup cell.
+# Run the cell under the title first (on Colab it installs the course's package; where that is installed already, it does nothing).
+# Then run the setup cell.
 
 # %% setup
 import math
@@ -223,7 +224,8 @@ check.equal(bits_per_character(3, 1), 3 / math.log(2), name="whole numbers")
 # %% [markdown]
 # ### Question 1: why characters?
 #
-# The next cell is for your answer, in your own words. Three or four sentences are enough.
+# Read the question below. Then double-click `YOUR ANSWER HERE` and write your answer there, in your own words. Three or four
+# sentences are enough.
 
 # %% [markdown] question="why_characters" points=2 minutes=4
 # Model A reads words, model B reads letters. On the same text A needs 6.0 bits per *token* and B needs 1.6 bits per *token*. Your
@@ -437,18 +439,18 @@ for sentence in village.test[:5]:
 
 # %% [markdown]
 # On every sentence the numbers differ, so a model is measured on many sentences at once: add up all the nats, add up all the
-# characters, and divide at the end. The sentences must be ones that no model has learned from, **held-out** text. The chart on which all
-# models will stand begins with its two ends.
+# characters, and divide at the end. The sentences must be ones that no model has learned from, **held-out** text. The village has two
+# lots of it: `village.valid`, to choose settings on, and `village.test`, for the chart on which all models will stand. The chart begins with its two ends.
 
 # %% experiment
-held_out = village.test
-characters = sum(len(" ".join(sentence)) + 1 for sentence in held_out)
-tokens = sum(len(sentence) + 1 for sentence in held_out)
+test = village.test
+characters = sum(len(" ".join(sentence)) + 1 for sentence in test)
+tokens = sum(len(sentence) + 1 for sentence in test)
 nats = tokens * math.log(len(village.source.vocabulary))
 
-print(f"{len(held_out)} sentences, {tokens} tokens, {characters} characters")
+print(f"{len(test)} sentences, {tokens} tokens, {characters} characters")
 print(f"uniform: {bits_per_character(nats, characters):.3f} bits per character")
-print(f"floor:   {village.source.bits_per_character_floor(held_out):.3f} bits per character")
+print(f"floor:   {village.source.bits_per_character_floor(test):.3f} bits per character")
 ladder.record("Uniform", nats=nats, characters=characters, notebook="00")
 ladder.chart()
 
@@ -477,7 +479,8 @@ ladder.chart()
 #   does what its description says has nothing to fear.
 # - **Strange errors** often come from cells run out of order. Choose *Restart and run all*, and look at the first cell that fails.
 # - **Leave the locked cells as they are.** Add cells of your own wherever you like; they are never graded.
-# - **Done?** Run the last cell of the notebook. It names the exercises that are still to be written, and says how to hand in.
+# - **Done?** Run the last cell of the notebook. It names the exercises that are still to be written and the questions without an answer, and
+#   says how to hand in.
 
 # %% [markdown]
 # ## What to remember
@@ -499,4 +502,4 @@ ladder.chart()
 #   Bits per character of English, measured with a model of word triples.
 
 # %% submit
-hand_in("00_start_here", bits_per_character, perplexity, score_sentence)
+hand_in("00_start_here", "bits_per_character", "perplexity", "score_sentence")

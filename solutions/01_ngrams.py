@@ -28,7 +28,7 @@
 # - write add-k and interpolated Kneser-Ney smoothing of any order;
 # - let a model write.
 #
-# **Time:** about two hours, 90 minutes of it for the exercises and questions. **Points:** 40. **You need:** Python dictionaries; *bits per character* and *perplexity* from notebook 00.
+# **Time:** about two hours, 90 minutes of it for the exercises and questions. **Points:** 40. **You need:** Python dictionaries; a little NumPy (arrays such as `np.zeros((2, 2))`, their sums and division); *bits per character* and *perplexity* from notebook 00.
 
 # %% setup
 import math
@@ -902,12 +902,12 @@ check.equal(
     0.1,
     name='add_k_probability(story_bigrams, ("a",), "dog", 0.5, 8)',
     causes=[
-        (0.5, "k|V| is missing below: k was added above for each of |V| words, so add k * vocabulary_size to the total."),
-        (0.5 / 1.5, "k|V| is missing below: k was added for all |V| words, not once and not only for words seen here."),
-        (0.5 / 9, "you added |V| below, not k|V|: it was k that each word got."),
+        (0.5, "kV is missing below: k was added above for each of V words, so add k * vocabulary_size to the total."),
+        (0.5 / 1.5, "kV is missing below: k was added for all V words, not once and not only for words seen here."),
+        (0.5 / 9, "you added V below, not kV: it was k that each word got."),
         (1 / 9, "you added 1 to the count, not k."),
         (0.0, "a word never seen after this context gets k, too."),
-        (0.5 / 21, "you divided by the size of the corpus; use how often this context occurred, plus k|V|."),
+        (0.5 / 21, "you divided by the size of the corpus; use how often this context occurred, plus kV."),
     ],
 )
 check.equal(
@@ -929,7 +929,7 @@ check.equal(
     name="P(dog | some), a context never seen",
     causes=[
         (lambda p: isinstance(p, Exception), "a context never seen has counts of 0: use counts.get(context, Counter())."),
-        (0.0, "for a context never seen every word is equally likely, 1/|V|."),
+        (0.0, "for a context never seen every word is equally likely, 1/V."),
     ],
 )
 ### BEGIN HIDDEN TESTS
@@ -1538,8 +1538,8 @@ for n in [1, 2, 3, 5]:
 # %% [markdown]
 # ## 9 The ladder begins
 #
-# All models of this course stand on one chart: bits per character on the *test* sentences, which have served for nothing so far. The settings ($k$ and $n$) were chosen on
-# the held-out sentences before.
+# All models of this course stand on one chart: bits per character on the *test* sentences, `village.test`. No model has learned from them, and no setting was chosen on them:
+# $k$ and $n$ were chosen on the other held-out sentences, `village.valid`.
 
 # %% experiment
 test = village.test
@@ -1629,13 +1629,13 @@ plots.lines(
 # %% submit
 hand_in(
     "01_ngrams",
-    transition_matrix,
-    count_ngrams,
-    mle_probability,
-    sentence_log_probability,
-    perplexity,
-    add_k_probability,
-    continuation_counts,
-    kneser_ney_probability,
-    generate,
+    "transition_matrix",
+    "count_ngrams",
+    "mle_probability",
+    "sentence_log_probability",
+    "perplexity",
+    "add_k_probability",
+    "continuation_counts",
+    "kneser_ney_probability",
+    "generate",
 )

@@ -1553,12 +1553,12 @@ ladder.chart()
 # %% submit
 hand_in(
     "03_feed_forward",
-    embed_one_hot,
-    make_windows,
-    softmax,
-    cross_entropy,
-    FeedForwardLM,
-    logit_gradients,
-    output_gradients,
-    train_step,
+    "embed_one_hot",
+    "make_windows",
+    "softmax",
+    "cross_entropy",
+    "FeedForwardLM",
+    "logit_gradients",
+    "output_gradients",
+    "train_step",
 )

@@ -1939,13 +1939,13 @@ ladder.chart()
 # %% submit
 hand_in(
     "04_recurrent",
-    rnn_step,
-    rnn_forward,
-    shift_for_teacher_forcing,
-    ElmanLM,
-    gradient_norm_by_lag,
-    clip_gradients,
-    lstm_step,
-    gru_step,
-    generate,
+    "rnn_step",
+    "rnn_forward",
+    "shift_for_teacher_forcing",
+    "ElmanLM",
+    "gradient_norm_by_lag",
+    "clip_gradients",
+    "lstm_step",
+    "gru_step",
+    "generate",
 )

@@ -1624,12 +1624,12 @@ ladder.chart()
 # %% submit
 hand_in(
     "05_attention",
-    dot_product_attention,
-    scaled_dot_product_attention,
-    padding_mask,
-    cross_attention,
-    causal_mask,
-    SelfAttention,
-    MultiHeadAttention,
-    attention_cost,
+    "dot_product_attention",
+    "scaled_dot_product_attention",
+    "padding_mask",
+    "cross_attention",
+    "causal_mask",
+    "SelfAttention",
+    "MultiHeadAttention",
+    "attention_cost",
 )

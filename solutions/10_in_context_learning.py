@@ -1618,13 +1618,13 @@ plots.lines(
 # %% submit
 hand_in(
     "10_in_context_learning",
-    gradient_step,
-    regression_prompt,
-    linear_self_attention,
-    gd_construction,
-    stack_layers,
-    ridge_predict,
-    forward_algorithm,
-    concept_posterior,
-    posterior_predictive,
+    "gradient_step",
+    "regression_prompt",
+    "linear_self_attention",
+    "gd_construction",
+    "stack_layers",
+    "ridge_predict",
+    "forward_algorithm",
+    "concept_posterior",
+    "posterior_predictive",
 )

@@ -798,7 +798,7 @@ def as_a_mixture(
     return weight * frequency + (1 - weight) / vocabulary_size
 
 
-@wrong("add_k_probability", misconception="Adds k above and nothing below.", hint="k|V| is missing below")
+@wrong("add_k_probability", misconception="Adds k above and nothing below.", hint="kV is missing below")
 def nothing_below(
     counts: dict[tuple[str, ...], Counter],
     context: tuple[str, ...],
@@ -824,7 +824,7 @@ def k_once(
     return (following[word] + k) / total if total else 0.0
 
 
-@wrong("add_k_probability", misconception="Adds |V| below as if k were 1.", hint="not k|V|")
+@wrong("add_k_probability", misconception="Adds V below as if k were 1.", hint="not kV")
 def size_below(
     counts: dict[tuple[str, ...], Counter],
     context: tuple[str, ...],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 from typing import Any
 
 import fake_colab as colab
 import pytest
 
 from nextword import hand_in
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def stub(total: float) -> float:
@@ -58,6 +61,36 @@ def test_says_when_all_is_written(capsys) -> None:
     assert "01_ngrams.ipynb" in said
 
 
+def test_names_are_looked_up_where_it_is_called(capsys) -> None:
+    hand_in("01_ngrams", "written", "stub", "forgotten", "HalfDone", "lost")
+    said = capsys.readouterr().out
+    assert "1 of 5 exercises are written and run. Still to do: stub, HalfDone.\n" in said
+    assert "The cells of these were not run yet: forgotten, lost. Run all cells from the top." in said
+    hand_in("01_ngrams", "written", "lost")
+    said = capsys.readouterr().out
+    assert "1 of 2 exercises are written and run.\n" in said
+    assert "Still to do" not in said
+    hand_in("01_ngrams", "written", "Done")
+    assert "All 2 exercises are written." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_last_cell_of_an_untouched_notebook_names_all_exercises_and_questions(
+    path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    cells = json.loads(path.read_text())["cells"]
+    written = [c for c in cells if c["metadata"].get("nbgrader", {}).get("solution")]
+    exercises = [c["metadata"]["nbgrader"]["grade_id"] for c in written if c["cell_type"] == "code"]
+    numbers = range(1, len(written) - len(exercises) + 1)
+    exec("".join(cells[-1]["source"]), {"hand_in": hand_in})
+    said = capsys.readouterr().out
+    assert f"0 of {len(exercises)} exercises are written and run." in said
+    assert f"The cells of these were not run yet: {', '.join(exercises)}." in said
+    assert f"questions still without an answer: {', '.join(map(str, numbers))}." in said
+    assert f"upload {path.name} " in said
+
+
 def notebook(**checks: str) -> dict[str, Any]:
     """A notebook file with a check for each of these, which "passed", "failed" or is "unrun"."""
     cells = [{"cell_type": "markdown", "metadata": {}, "source": "# Title", "id": "a"}]
@@ -95,6 +128,33 @@ def test_in_colab_all_checks_pass(capsys, monkeypatch) -> None:
     colab.enter(monkeypatch, colab.Page(notebook(written="passed", stub="failed")))
     hand_in("01_ngrams", stub, written)
     assert "the checks of all exercises that are written pass" in capsys.readouterr().out
+
+
+def question(grade_id: str, answer: Any) -> dict[str, Any]:
+    about = {"grade_id": grade_id, "grade": True, "solution": True}
+    return {"cell_type": "markdown", "metadata": {"nbgrader": about}, "source": answer, "id": grade_id}
+
+
+def prose(text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": text, "id": "b"}
+
+
+def test_says_which_questions_have_no_answer(capsys, monkeypatch) -> None:
+    bare = notebook(written="passed")
+    bare["cells"] += [
+        *[prose("### Question 1: why?"), prose("Why?"), question("why", ["YOUR ANSWER HERE"])],
+        *[prose("**Question 2.** How?"), question("how", "YOUR ANSWER HERE\n\nBy counting.")],
+        *[prose("**Question 3.** Who?"), question("who", " \n")],
+        *[prose("A question of another kind, as in Question 3."), question("the_rest", "YOUR ANSWER HERE\n")],
+    ]
+    colab.enter(monkeypatch, colab.Page(bare))
+    hand_in("01_ngrams", "written")
+    said = capsys.readouterr().out
+    assert "In this notebook, as it is now, questions still without an answer: 1, 3, the rest." in said
+    for cell in bare["cells"]:
+        cell["source"] = "An answer."
+    hand_in("01_ngrams", "written")
+    assert "questions" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("answers", ["nothing", "error", "nonsense"])

@@ -5,37 +5,53 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 WAIT_SECONDS = 5  # for Colab's page to send its notebook
+ANSWER_STUB = "YOUR ANSWER HERE"
+_NUMBERED = re.compile(r"^(?:#+ |\*\*)Question (\d+)", re.MULTILINE)
 
 
 def hand_in(notebook: str, *exercises: Any) -> None:
     """Print which exercises (functions, classes) are still to be written, and how to hand the notebook in.
 
-    Where the notebook can be read (on Colab as it runs, in JupyterLab as it was last saved) it also says
-    which checks failed, were not run or were deleted. It says nothing of points: grading tries more than the
-    checks do. While nbgrader runs, it prints nothing.
+    Exercises are given by name, so that one whose cell was not run is no error; older notebooks give the
+    functions and classes themselves. Where the notebook can be read (on Colab as it runs, in JupyterLab as
+    it was last saved) it also says which checks failed, were not run or were deleted, and which questions
+    have no answer. It says nothing of points: grading tries more than the checks do. While nbgrader runs,
+    it prints nothing.
     """
     if os.environ.get("NBGRADER_EXECUTION"):
         return
-    names = [getattr(exercise, "__name__", repr(exercise)) for exercise in exercises]
-    missing = [name for name, exercise in zip(names, exercises, strict=True) if _is_stub(exercise)]
-    done = len(exercises) - len(missing)
-    if missing:
-        print(f"{done} of {len(exercises)} exercises are written. Still to do: {', '.join(missing)}.")
+    defined = sys._getframe(1).f_globals  # the names of the notebook, whose cell calls this
+    names, missing, not_run = [], [], []
+    for exercise in exercises:
+        name = exercise if isinstance(exercise, str) else getattr(exercise, "__name__", repr(exercise))
+        names.append(name)
+        if isinstance(exercise, str) and name not in defined:
+            not_run.append(name)
+        elif _is_stub(defined[name] if isinstance(exercise, str) else exercise):
+            missing.append(name)
+    written = [name for name in names if name not in (*missing, *not_run)]
+    done = f"{len(written)} of {len(names)} exercises are written"
+    if missing or not_run:
+        to_do = f" Still to do: {', '.join(missing)}." if missing else ""
+        print(f"{done}{' and run' if not_run else ''}.{to_do}")
+        if not_run:
+            print(f"The cells of these were not run yet: {', '.join(not_run)}. Run all cells from the top.")
         print("You may hand in anyway: what is written is graded, and the rest gets no points.")
     else:
-        print(f"All {done} exercises are written. Restart, run all cells, and see that every check passes.")
+        print(f"All {len(names)} exercises are written.", end=" ")
+        print("Restart, run all cells, and see that every check passes.")
     on_colab = "google.colab" in sys.modules
     read = _colabs_notebook() if on_colab else _saved_notebook()
     if read is not None:
-        written = [name for name in names if name not in missing]
         when = "as it is now" if on_colab else "as last saved (save it and run this cell again to look anew)"
-        for line in _about_checks(read, written):
+        for line in _about_checks(read, written) + _about_questions(read):
             print(f"In this notebook, {when}, {line}")
     if on_colab:
         print(
@@ -73,6 +89,24 @@ def _about_checks(read: dict[str, Any], written: list[str]) -> list[str]:
     if written and not lines:
         lines.append("the checks of all exercises that are written pass.")
     return lines
+
+
+def _about_questions(read: dict[str, Any]) -> list[str]:
+    """What is to be said of questions without an answer, which go by the number that stands above them."""
+    title, unanswered = "", []
+    for cell in read.get("cells", []):
+        if cell.get("cell_type") != "markdown":
+            continue
+        text = "".join(cell.get("source", ""))  # a file holds it as lines, Colab's page as it likes
+        about = cell.get("metadata", {}).get("nbgrader", {})
+        if not about.get("solution"):
+            numbers = _NUMBERED.findall(text)
+            title = numbers[-1] if numbers else title
+        else:
+            if text.strip() in ("", ANSWER_STUB):
+                unanswered.append(title or about.get("grade_id", "").replace("_", " "))
+            title = ""
+    return [f"questions still without an answer: {', '.join(unanswered)}."] if unanswered else []
 
 
 def _colabs_notebook() -> dict[str, Any] | None:
