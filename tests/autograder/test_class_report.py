@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.text import Text
 
 from autograder.class_report import Cell, Line, gradebook_table, marking_sentences
+from autograder.course_folder import CourseFolder
+from autograder.errors import CourseError
 from autograder.records import INTERNAL, PASSED
 
 
@@ -41,3 +45,25 @@ def test_a_sentence_says_how_many_answers_wait_and_what_to_run_then() -> None:
 
 def test_no_sentence_where_nothing_can_be_marked() -> None:
     assert marking_sentences([line("bob", 3), line("eve", None, INTERNAL)], "ps", ".") == []
+
+
+def error_for(root: Path, assignment: str) -> CourseError:
+    with pytest.raises(CourseError) as raised:
+        CourseFolder(root).assignment(assignment)
+    return raised.value
+
+
+def test_outside_a_course_folder_it_asks_for_one(tmp_path: Path) -> None:
+    error = error_for(tmp_path, "01_ngrams")
+    assert error.message == f"{tmp_path} is no course folder."
+    assert "--course-dir" in error.remedy and "generate_assignment" not in error.remedy
+
+
+def test_a_misspelt_assignment_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    for name in ("00_start_here", "01_ngrams"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        (tmp_path / "release" / name).mkdir(parents=True)
+    assert error_for(tmp_path, "01_ngram").remedy.startswith("Did you mean 01_ngrams? Released here: 00_")
+    assert error_for(tmp_path, "xyz").remedy == "Released here: 00_start_here, 01_ngrams."
+    (tmp_path / "source" / "02_new").mkdir()
+    assert "nbgrader generate_assignment 02_new" in error_for(tmp_path, "02_new").remedy

@@ -6,6 +6,7 @@ new folders.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import logging
 import os
@@ -292,12 +293,7 @@ class CourseFolder:
         """The trusted side of an assignment. Raises CourseError when source or release is missing."""
         source, release = self.step("source", ".", name), self.step("release", ".", name)
         if not release.is_dir() or not source.is_dir():
-            known = ", ".join(self.assignments()) or "none"
-            missing = "released" if source.is_dir() else "known"
-            raise CourseError(
-                f"The assignment {name} is not {missing} in {self.root}.",
-                f"Released here: {known}. Make a release with: nbgrader generate_assignment {name}",
-            )
+            raise self._no_assignment(name, has_source=source.is_dir())
         notebooks = []
         for path in sorted(release.glob("*.ipynb")):
             ours = source / path.name
@@ -311,6 +307,25 @@ class CourseFolder:
                 f"{release} holds no notebook.", f"Make the release: nbgrader generate_assignment {name}"
             )
         return Assignment(name, tuple(notebooks), _support_files(release))
+
+    def _no_assignment(self, name: str, has_source: bool) -> CourseError:
+        """What is wrong, and the remedy: another folder, another spelling, or a release to make."""
+        known = self.assignments()
+        if has_source:
+            return CourseError(
+                f"The assignment {name} is not released in {self.root}.",
+                f"Make a release with: nbgrader generate_assignment {name}",
+            )
+        if not known and not any((self.root / p).exists() for p in ("nbgrader_config.py", "gradebook.db")):
+            return CourseError(
+                f"{self.root} is no course folder.",
+                "Name yours with --course-dir, or make one with: course init DIR",
+            )
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        return CourseError(
+            f"There is no assignment {name!r} in {self.root}.",
+            (f"Did you mean {near[0]}? " if near else "") + f"Released here: {', '.join(known) or 'none'}.",
+        )
 
     def students(self, assignment: str) -> list[str]:
         """Who handed something in, sorted; without the names that `unusable_names` lists."""
