@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -33,11 +34,11 @@ def test_recipe_is_nanogpts() -> None:
 def test_every_way_trains_and_is_measured() -> None:
     ids = torch.arange(3000) % 7
     for recipe in RECIPES:
-        short = replace(recipe, steps=4, warmup=1, evaluate_every=2)
+        short = replace(recipe, steps=12, warmup=4, evaluate_every=6)
         result = bench.run(short, ids, ids[:500], 7, seed=0)
         assert len(result.losses) == len(result.seconds) == 2
         assert result.seconds == sorted(result.seconds)
-        assert 0 < result.losses[1] < result.losses[0] < 2.1  # ln 7 = 1.95
+        assert 0 < result.losses[1] < min(result.losses[0], math.log(7))
 
 
 def test_models_are_of_one_size() -> None:
@@ -64,7 +65,7 @@ def test_rates_fall_in_a_straight_line() -> None:
     rates = [LONG.schedule((step + 1) / LONG.steps) for step in range(LONG.steps)]
     assert max(rates) == rates[LONG.warmup] == 1
     falls = [a - b for a, b in zip(rates[LONG.warmup :], rates[LONG.warmup + 1 :], strict=False)]
-    assert min(falls) == pytest.approx(max(falls)) and 0 < rates[-1] < 0.001
+    assert min(falls) == pytest.approx(max(falls)) and 0 < rates[-1] < 0.01
 
 
 def test_report_says_when_each_loss_was_reached() -> None:
@@ -76,7 +77,7 @@ def test_report_says_when_each_loss_was_reached() -> None:
     found = report([plain, ours, longer])
     table = found.table()
     assert "| nanoGPT's recipe: AdamW | 800,000 | 2,000 × 12 | 1.850 | 40 s | not reached | 60.0 |" in table
-    assert "| ours, for 1.88 | 790,000 | 250 × 16 | 1.870 | 8 s | not reached | 8.00 |" in table
+    assert "| ours, for 1.88 | 790,000 | 210 × 16 | 1.870 | 8 s | not reached | 8.00 |" in table
     assert [(t.measured, t.reached) for t in found.targets] == [("13%", True), ("83%", True)]
     assert "ours, for 1.60 ends at 1.60 after 50 seconds" in found.as_markdown()
     missed = report([plain, ours, [Result(LONG, 790_000, [1.7, 1.62], [20.0, 57.0])] * 3])
