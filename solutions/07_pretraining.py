@@ -1393,8 +1393,8 @@ plots.training(
 # %% experiment
 for name, history in histories.items():
     print(f"{name:6} {history.best:.3f} bits per character after {history.processor_seconds:.0f} seconds of processor time")
-reached = next(step for step, bits in zip(histories["Muon"].steps, histories["Muon"].valid) if bits <= histories["AdamW"].best)
-print(f"What AdamW reaches after {STEPS} steps, Muon has at step {reached}.")
+reached = [step for step, bits in zip(histories["Muon"].steps, histories["Muon"].valid) if bits <= histories["AdamW"].best]
+print(f"What AdamW reaches after {STEPS} steps, Muon has {f'at step {reached[0]}' if reached else 'not reached'}.")
 
 # %% [markdown]
 # Both runs had the same sentences and the same number of steps; the one that moves along all directions alike gets there in fewer of them. A step of Muon costs more: five rounds of three products for each matrix. How much more depends on the batch, since the work for the gradient grows with the tokens in a batch and Muon's
