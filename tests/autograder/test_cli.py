@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autograder import variants
+from autograder import doctor, variants
 from autograder.cli import app, main
 from autograder.variants import Row
 
@@ -157,6 +157,27 @@ def test_wrong_usage_is_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @pytest.mark.parametrize("command", [c.name for c in app.registered_commands])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert "Example" in run(command, "--help")
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_the_doctor_ends_with_a_verdict_and_keeps_raw_evidence_for_programs(
+    holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = [
+        doctor.Finding(0, "the sandbox starts", True, "notes", "It was started: notes."),
+        doctor.Finding(1, "no network", holds, "OSError, OSError", doctor.TRIED[1]),
+    ]
+    monkeypatch.setattr(doctor, "examine", lambda **_: findings)
+    said = run("doctor", status=int(not holds))
+    assert doctor.TRIED[1] in said
+    assert ("OSError" in said) == (not holds), "evidence is for what is broken"
+    assert ("All 2 promises hold: you can grade here." in said) == holds
+    assert ("1 of 2 promises do not hold: no network. Do not grade" in said) == (not holds)
+    assert json.loads(run("doctor", "--json", status=int(not holds)))[1]["detail"] == "OSError, OSError"
+
+
+def test_the_doctor_says_how_each_promise_was_tried() -> None:
+    assert list(doctor.TRIED) == [number for number, _, _ in doctor.TRIALS]
 
 
 def test_help_is_quick_to_load() -> None:

@@ -592,19 +592,26 @@ def bench_command(
 
 @app.command("doctor")
 def doctor_command(as_json: Json = False) -> None:
-    """Try to break each promise of the sandbox on this machine, and say which hold.
+    """Try to break each promise of the sandbox on this machine, and say which hold. Takes some seconds.
 
-    Example: `course doctor`
+    With --json it also says what each trial saw. Example: `course doctor`
     """
-    from autograder.doctor import examine
+    from autograder.doctor import examine, verdict
 
-    findings = examine()
+    with progress_bar("starting the sandbox") as (bar, task):
+        findings = examine(
+            progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        )
     if as_json:
         print_json([vars(finding) for finding in findings])
     else:
-        rows = [(f.promise, "holds" if f.holds else "BROKEN", f.detail) for f in findings]
+        rows = [
+            (f.promise, "holds" if f.holds else "BROKEN", f.tried + ("" if f.holds else f" Seen: {f.detail}"))
+            for f in findings
+        ]
         print_table(("promise", "", "how it was tried"), rows, [f.holds for f in findings])
-    fail_if(sum(not f.holds for f in findings), "promises do not hold on this machine")
+        print(verdict(findings))
+    fail_if(sum(not f.holds for f in findings), "promise(s) of the sandbox do not hold on this machine")
 
 
 if __name__ == "__main__":

@@ -35,12 +35,13 @@ Trial = Callable[[Sandbox, Path], tuple[bool, str]]
 
 @dataclass(frozen=True)
 class Finding:
-    """One promise, whether it holds here, and what was seen."""
+    """One promise, whether it holds here, how it was tried, and what was seen: raw, for who looks closer."""
 
     number: int
     promise: str
     holds: bool
     detail: str
+    tried: str = ""
 
 
 def _run(sandbox: Sandbox, code: str) -> tuple[CellRun, Session]:
@@ -278,9 +279,43 @@ TRIALS: tuple[tuple[int, str, Trial], ...] = (
     (14, "no looking into other processes", no_looking_into_others),
 )
 
+#: How each promise was tried, for a reader.
+TRIED = {
+    1: "A cell tried to reach a server on this machine and an address outside.",
+    2: "A cell looked for a gradebook, home folders and system files.",
+    3: "A cell tried to write into the system, Python's folders and the grader's.",
+    4: "A hand-in left files and a variable; the next one looked for them.",
+    5: "A cell looked for a secret of this process in its environment.",
+    6: "A cell listed all processes and tried to kill those around it.",
+    7: "A cell started 300 processes that sleep.",
+    8: "Cells took 900 MB: in an array, in shared memory, and spread over processes.",
+    9: "A cell tried to write 256 MB of files.",
+    10: "A cell printed 300 MB.",
+    11: "A cell looped for ever and swallowed every interrupt.",
+    12: "A cell started a process that should outlive it.",
+    13: "A cell looked for privileges and tried to mount and to make namespaces.",
+    14: "A cell tried to trace the keeper and to read its memory.",
+}
 
-def examine(isolation: str = NESTED) -> list[Finding]:
-    """Run all trials. Raises CourseError when the sandbox does not start at all."""
+
+def verdict(findings: list[Finding]) -> str:
+    """What the findings mean for grading on this machine."""
+    broken = [finding.promise for finding in findings if not finding.holds]
+    if not broken:
+        return f"All {len(findings)} promises hold: you can grade here."
+    return (
+        f"{len(broken)} of {len(findings)} promises do not hold: {'; '.join(broken)}. Do not grade students' "
+        "work here: a hand-in could break just that. Use a machine where all hold; docs/elsewhere.md lists some."
+    )
+
+
+def examine(
+    isolation: str = NESTED, progress: Callable[[str, int, int], None] | None = None
+) -> list[Finding]:
+    """Run all trials. Raises CourseError when the sandbox does not start at all.
+
+    `progress` is called with what is being tried, how many trials are done and how many there are.
+    """
     assert threading.current_thread() is threading.main_thread(), (
         "bubblewrap follows the thread that starts it"
     )
@@ -295,10 +330,13 @@ def examine(isolation: str = NESTED) -> list[Finding]:
                 0,
                 "the sandbox starts",
                 True,
-                "; ".join(sandbox.notes) or f"bubblewrap, {sandbox.isolation} namespaces",
+                started := "; ".join(sandbox.notes) or f"bubblewrap, {sandbox.isolation} namespaces",
+                f"It was started: {started}.",
             )
         )
         for number, promise, trial in TRIALS:
+            if progress:
+                progress(promise, number - 1, len(TRIALS))
             if not sandbox.alive or sandbox.isolation != NESTED:
                 sandbox.close()
                 sandbox.start()
@@ -306,5 +344,5 @@ def examine(isolation: str = NESTED) -> list[Finding]:
                 holds, detail = trial(sandbox, Path(folder))
             except (CourseError, OSError) as error:
                 holds, detail = False, f"the trial broke: {error}"
-            findings.append(Finding(number, promise, holds, detail[:300]))
+            findings.append(Finding(number, promise, holds, detail[:300], TRIED[number]))
     return findings
