@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autograder import doctor, variants
+from autograder import demo, doctor, variants
 from autograder.cli import app, main
 from autograder.variants import Row
 
@@ -157,6 +157,25 @@ def test_wrong_usage_is_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @pytest.mark.parametrize("command", [c.name for c in app.registered_commands])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert "Example" in run(command, "--help")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], ["00_bits", "01_bits"]),
+        (["02_bits"], ["02_bits"]),
+        (["--all"], ["00_bits", "01_bits", "02_bits"]),
+    ],
+)
+def test_the_demo_takes_two_notebooks_unless_told_otherwise(
+    root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], wanted: list[str]
+) -> None:
+    more = "".join(f'\n[[assignment]]\nname = "0{n}_bits"\n' for n in (1, 2))
+    (root / "course.toml").write_text(COURSE + more)
+    taken: list[list[str]] = []
+    monkeypatch.setattr(demo, "run_demo", lambda *given: taken.append(given[-1]))
+    run("demo", *arguments, "--root", root)
+    assert taken == [wanted]
 
 
 @pytest.mark.parametrize("holds", [True, False])

@@ -281,10 +281,24 @@ def test_the_whole_demo_prints_the_gradebook_and_names_files_that_are_there(
     def bar(title: str) -> Any:
         return contextlib.nullcontext(lambda done, total, result: moved.append(done))
 
-    run_demo(course, tmp_path / "course", Console(width=200, file=printed), bar)
+    steps: list[str] = []
+
+    class Steps:
+        def update(self, task: Any, description: str, completed: int, total: int) -> None:
+            steps.append(f"{description}, {completed} of {total}")
+
+    run_demo(
+        course,
+        tmp_path / "course",
+        Console(width=200, file=printed),
+        bar,
+        lambda title: contextlib.nullcontext((Steps(), 0)),  # type: ignore[arg-type]
+    )
+    assert steps == ["reading 01_small, 0 of 2", "releasing 01_small, 1 of 2"]
     text = printed.getvalue()
     assert "Amara Okafor" in text
     assert moved[-1] == 11
+    assert text.rstrip().endswith("Next: source .venv/bin/activate; course doctor; course init ~/lm-course")
     for name in ("gradebook.db", "submitted", "autograded", "feedback", "reports"):
         assert str(tmp_path / "course" / name) in text
         assert (tmp_path / "course" / name).exists()

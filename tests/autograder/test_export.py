@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from classes import make, notebook_bytes, put
 from engine import MEAN, Cells, solved
 from nbgrader.api import Gradebook
+from typer.testing import CliRunner
 
+from autograder.cli import app
 from autograder.collect import collect
 from autograder.course_folder import CourseFolder
 from autograder.errors import CourseError
@@ -122,6 +125,15 @@ def test_plain_formats(folder: CourseFolder) -> None:
     data = json.loads(export(folder, "ps", "json").text)
     assert [s["student"] for s in data["students"] if s["waits"]] == ["elif"]
     assert rows(export(folder, "ps", "canvas").text)[1][5] == "5"
+
+
+def test_the_command_says_what_it_wrote(folder: CourseFolder, tmp_path: Path) -> None:
+    out = tmp_path / "grades.csv"
+    done = CliRunner().invoke(
+        app, ["export", "ps", "--out", str(out), "--course-dir", str(folder.root)], catch_exceptions=False
+    )
+    assert out.exists()
+    assert re.search(rf"^Wrote {re.escape(str(out))}: \d+ students?$", done.output, re.MULTILINE)
 
 
 def test_feedback_goes_back_under_the_platforms_own_names(folder: CourseFolder, tmp_path: Path) -> None:

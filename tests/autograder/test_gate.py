@@ -451,4 +451,4 @@ def test_side_by_side_finds_the_same(course: Course) -> None:
     seen: list[tuple[int, int]] = []
     found = check(course, names, progress=lambda _, done, total: seen.append((done, total)), workers=2)
     assert found == check(course, names) and [fault.notebook for fault in found] == names
-    assert seen == [(1, 2), (2, 2)]
+    assert seen == [(0, 2), (1, 2), (2, 2)]

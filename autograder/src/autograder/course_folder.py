@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -499,12 +499,14 @@ def make_course_folder(
     due: dict[str, datetime | None],
     limits: str = "",
     force: bool = False,
+    progress: Callable[[str, int], None] | None = None,
 ) -> CourseFolder:
     """A new course folder with source/, release/ and a gradebook that knows every assignment and its due
     date.
 
     `notebooks` maps the name of each assignment to its instructor's notebook (an nbformat node). An existing
-    folder is only written to with `force`; submissions and grades in it are never touched.
+    folder is only written to with `force`; submissions and grades in it are never touched. `progress` is
+    called with the assignment that comes next and how many are done.
     """
     from nbgrader.api import Gradebook
 
@@ -518,7 +520,9 @@ def make_course_folder(
     if limits:
         (root / "course.toml").write_text(limits, encoding="utf-8")
     folder = CourseFolder(root)
-    for name, notebook in notebooks.items():
+    for done, (name, notebook) in enumerate(notebooks.items()):
+        if progress:
+            progress(name, done)
         target = folder.step("source", ".", name)
         target.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target / f"{name}.ipynb")

@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -26,9 +28,12 @@ from autograder.sample_class import HandIn, make_class
 from autograder.settings import Limits
 from autograder.setup_folder import init
 
+FIRST = 2  # so many notebooks are enough to see it all
 MARK = ".made-by-course-demo"  # this folder may be thrown away and made anew
 # One hand-in loops for ever and is stopped at this limit; the course's own is longer than a demo should be.
 DEMO_CELL_SECONDS = 4.0
+
+NEXT = "source .venv/bin/activate; course doctor; course init ~/lm-course"
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,13 @@ class Row:
         return sum(cell.max_points for cell in self.cells)
 
 
-def make_demo(course: Course, folder: Path) -> tuple[CourseFolder, dict[str, list[HandIn]]]:
-    """A fresh course folder with every assignment released and handed in by the sample class.
+def make_demo(
+    course: Course,
+    folder: Path,
+    wanted: list[str] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[CourseFolder, dict[str, list[HandIn]]]:
+    """A fresh course folder with assignments released and handed in by the sample class: `wanted`, or all.
 
     Raises CourseError when `folder` holds something that this command did not make.
     """
@@ -62,11 +72,11 @@ def make_demo(course: Course, folder: Path) -> tuple[CourseFolder, dict[str, lis
         if not (folder / MARK).exists():
             raise CourseError(f"{folder} is not empty.", "Name another folder with --dir.")
         shutil.rmtree(folder)
-    names = course.names()
+    names = course.names(wanted)
     build(course, names)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
-    made = init(course.root, folder, force=True)
+    made = init(course.root, folder, names, force=True, progress=progress)
     own = course.settings.limits
     limits = replace(own, cell_seconds=min(DEMO_CELL_SECONDS, own.cell_seconds))
     (folder / "course.toml").write_text(_limits_toml(limits), encoding="utf-8")
@@ -142,20 +152,32 @@ def _lateness(late: timedelta) -> str:
 
 
 def run_demo(
-    course: Course, directory: Path, console: Console, bar: Callable[[str], AbstractContextManager[Progress]]
+    course: Course,
+    directory: Path,
+    console: Console,
+    verdict_bar: Callable[[str], AbstractContextManager[Progress]],
+    step_bar: Callable[[str], AbstractContextManager[tuple[Bar, Any]]],
+    names: list[str] | None = None,
 ) -> None:
-    """All of it, with what a reader should know printed to `console`.
+    """All of it for the notebooks named (else all), with what a reader should know printed to `console`.
 
-    `bar` opens a progress bar of that title and gives the function that moves it.
+    `verdict_bar` opens a progress bar of that title and gives the function that moves it; `step_bar` gives
+    the bar itself and its task.
     """
-    folder, classes = make_demo(course, directory)
+    with step_bar("building") as (steps, task):
+        folder, classes = make_demo(
+            course,
+            directory,
+            names,
+            lambda what, done, total: steps.update(task, description=what, completed=done, total=total),
+        )
     console.print(
         f"The course is built. A made-up class has handed in {sum(map(len, classes.values()))} notebooks. "
         f"Here a cell may run {folder.limits().cell_seconds:g} seconds; course.toml says "
         f"{course.settings.limits.cell_seconds:g}."
     )
     for name, hand_ins in classes.items():
-        with bar(f"grading {name}") as progress:
+        with verdict_bar(f"grading {name}") as progress:
             rows, summary = grade_demo(folder, hand_ins, course.settings.assignment(name).due, progress)
         table, legend = gradebook_table(f"{name}: {len(rows)} hand-ins in {summary.seconds:.0f} s", rows)
         console.print()
@@ -168,6 +190,10 @@ def run_demo(
     console.print()
     for path, what in _written(folder):
         console.print(f"{path}  {what}", markup=False)
+    console.print()
+    if len(classes) < len(course.names()):
+        console.print("These were the notebooks " + ", ".join(classes) + "; course demo --all takes all.")
+    console.print(f"Next: {NEXT}", markup=False, soft_wrap=True)
 
 
 def _written(folder: CourseFolder) -> list[tuple[str, str]]:

@@ -89,9 +89,11 @@ def check(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(wanted)), context, initializer=_one_thread) as pool:
         several = [pool.submit(_all_faults, course, name) for name in wanted]
+        if progress:
+            progress("running and checking notebooks", 0, len(wanted))
         for done, _ in enumerate(as_completed(several), start=1):
             if progress:
-                progress("notebooks", done, len(wanted))
+                progress("running and checking notebooks", done, len(wanted))
     return faults + [fault for one in several for fault in one.result()]
 
 

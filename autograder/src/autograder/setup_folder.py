@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from autograder.build import instructor_notebook, open_course
@@ -11,9 +12,16 @@ from autograder.errors import CourseError
 from autograder.variants import WRONG, load_variants
 
 
-def init(root: Path, folder: Path, names: list[str] | None = None, force: bool = False) -> CourseFolder:
+def init(
+    root: Path,
+    folder: Path,
+    names: list[str] | None = None,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> CourseFolder:
     """Make (or, with `force`, update) the course folder.
 
+    `progress` is called with what is being done, how many steps are done and how many there are.
     Raises CourseError for a folder that would be published with the course.
     """
     course = open_course(root)
@@ -26,10 +34,26 @@ def init(root: Path, folder: Path, names: list[str] | None = None, force: bool =
             "Name a folder outside, such as ~/lm-course.",
         )
     wanted = course.names(names)
-    notebooks = {name: instructor_notebook(course.source(name), course.notebooks) for name in wanted}
+
+    def tell(what: str, done: int) -> None:
+        if progress:
+            progress(what, done, 2 * len(wanted))
+
+    notebooks = {}
+    for done, name in enumerate(wanted):
+        tell(f"reading {name}", done)
+        notebooks[name] = instructor_notebook(course.source(name), course.notebooks)
     due = {a.name: a.due for a in course.settings.assignments if a.name in wanted}
     limits = (course.root / "course.toml").read_text(encoding="utf-8")
-    made = make_course_folder(folder, course.settings.course_id, notebooks, due, limits, force)
+    made = make_course_folder(
+        folder,
+        course.settings.course_id,
+        notebooks,
+        due,
+        limits,
+        force,
+        lambda name, done: tell(f"releasing {name}", len(wanted) + done),
+    )
     for name in wanted:
         declared = load_variants(course, course.source(name)).variants
         write_wrong_answers(
