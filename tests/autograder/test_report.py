@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import random
+import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +131,24 @@ def test_the_page_says_all_of_it_and_escapes_it(graded_course: Any, report: Repo
     ).replace("http:///", "").replace("0;url=http", "")
 
 
+def test_hand_ins_that_ended_badly_or_have_nothing_are_what_went_wrong(report: Report) -> None:
+    said = {one.text: set(one.students) for one in report.went_wrong}
+    assert said["Stopped, as it ran too long"] == {"elif yıldız"}
+    assert {"Ended before the tests", "Could not be read", "No points at all"} <= set(said)
+    assert said["No points at all"] == {row.student for row in report.students if row.share == 0}
+    nothing_else = replace(report, exercises=())
+    assert "No points at all" in report_page(nothing_else) and "Nothing did." not in report_page(nothing_else)
+    assert "Nothing did." in report_page(replace(nothing_else, went_wrong=()))
+
+
+def test_name_score_and_verdict_come_before_the_many_exercises(report: Report) -> None:
+    head = report_page(report).partition('id="everybody"')[2].partition("</thead>")[0]
+    columns = re.findall(r"<th [^>]*>([^<]*)</th>", head)
+    assert columns[:3] == ["Student", "Score", "Verdict"]
+    assert columns[-len(report.exercises) :] == [one.title for one in report.exercises]
+
+
 def test_links_lead_to_feedback_pages_only(course_copy: Any) -> None:
-    import re
     from urllib.parse import unquote
 
     write_feedback(course_copy.folder, "small")

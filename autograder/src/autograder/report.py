@@ -23,7 +23,18 @@ from autograder.course_folder import MANUAL as BY_HAND
 from autograder.course_folder import TEST, Assignment, CourseFolder
 from autograder.feedback import graded, trusted
 from autograder.marks import NotebookMarks, StudentMarks, read_marks
-from autograder.records import INTERNAL, PASSED, SEVERITY, UNREADABLE, NotebookResult, Result, TestOutcome
+from autograder.records import (
+    DIED,
+    INTERNAL,
+    MEMORY,
+    PASSED,
+    SEVERITY,
+    TIMEOUT,
+    UNREADABLE,
+    NotebookResult,
+    Result,
+    TestOutcome,
+)
 from autograder.similarity import Group, Work, similar
 
 BINS = 10
@@ -111,6 +122,7 @@ class Report:
     students: tuple[StudentRow, ...]
     exercises: tuple[ExerciseStatistics, ...]
     verdicts: dict[str, int]
+    went_wrong: tuple[Counted, ...]
     needs_a_person: tuple[Counted, ...]
     similar: tuple[Group, ...]
     works: dict[str, dict[str, Work]] = field(default_factory=dict, repr=False)
@@ -160,6 +172,7 @@ def make_report(folder: CourseFolder, assignment: str) -> Report:
         verdicts=dict(
             sorted(Counter(r.verdict for r in results).items(), key=lambda kv: SEVERITY[::-1].index(kv[0]))
         ),
+        went_wrong=_counted(_wrong(results, rows)),
         needs_a_person=tuple(_needs(results, set(handed_in), rows)),
         similar=tuple(similar(works)),
         works=works,
@@ -310,6 +323,25 @@ def _counted(said: Iterable[tuple[str, str]]) -> tuple[Counted, ...]:
     return tuple(
         Counted(text, tuple(who[text])) for text in sorted(who, key=lambda text: (-len(who[text]), text))
     )
+
+
+#: What is said of hand-ins that ended so; wrong answers are told exercise by exercise.
+ENDINGS = {
+    TIMEOUT: "Stopped, as it ran too long",
+    MEMORY: "Stopped, as it used too much memory",
+    DIED: "Ended before the tests",
+    UNREADABLE: "Could not be read",
+    INTERNAL: "The grader itself failed",
+}
+
+
+def _wrong(results: list[Result], rows: tuple[StudentRow, ...]) -> Iterable[tuple[str, str]]:
+    """What went wrong with whole hand-ins: how they ended, and who has not one point."""
+    for result, row in zip(results, rows, strict=True):
+        if result.verdict in ENDINGS:
+            yield row.student, ENDINGS[result.verdict]
+        if row.share == 0:
+            yield row.student, "No points at all"
 
 
 def _needs(results: list[Result], handed_in: set[str], rows: tuple[StudentRow, ...]) -> Iterable[Counted]:
