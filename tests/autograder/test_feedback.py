@@ -171,6 +171,22 @@ def test_no_markup_of_a_student_survives(written: dict[str, str]) -> None:
         assert "\u202e" not in page and "\x1b" not in page, student
 
 
+def test_written_answers_are_rendered_where_that_is_safe(written: dict[str, str], graded_course: Any) -> None:
+    page = next(page for page in written.values() if "True division returns a" in page)
+    assert "<p>True division returns a <strong>float</strong>.</p>" in page
+    assert "<li>even for 4 / 2</li>" in page
+    assert "[click](" in written[graded_course.hostile], "what is dangerous is shown as it was typed"
+
+
+def test_the_page_has_the_title_that_course_toml_gives(course_copy: Any) -> None:
+    with open(course_copy.root / "course.toml", "a", encoding="utf-8") as file:
+        file.write('\n[[assignment]]\nname = "small"\ntitle = "Halves & <runs>"\n')
+    write_feedback(course_copy.folder, "small", ["amara"])
+    page = page_of(course_copy, "amara").read_text(encoding="utf-8")
+    assert "<title>Halves &amp; &lt;runs&gt;: feedback</title>" in page
+    assert "<h1>Halves &amp; &lt;runs&gt;</h1>" in page
+
+
 def test_the_policy_forbids_everything_but_the_pages_own_style(written: dict[str, str]) -> None:
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', written["amara"])[1])  # type: ignore[index]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.safe_markdown import NOT_SHOWN, dangers, harmless, make_harmless
+from autograder.safe_markdown import NOT_SHOWN, dangers, harmless, make_harmless, rendered
 
 GOOD = [
     "Because `/` is **true** division.\n\n- one\n- two\n\n> quote\n\n| a | b |\n|---|---|\n| 1 | 2 |",
@@ -80,3 +83,47 @@ def test_only_the_students_cells_are_touched() -> None:
 
 def test_a_huge_answer_is_cut() -> None:
     assert len(harmless("word " * 100_000)) < 101_000
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("**Question 2.** per *token*", "<p><strong>Question 2.</strong> per <em>token</em></p>"),
+        ("- one\n- two", "<ul>\n<li>one</li>\n<li>two</li>\n</ul>"),
+        ("# Why\n\nx < y & z", "<p><strong>Why</strong></p><p>x &lt; y &amp; z</p>"),
+        ("[Shannon](https://example.org/a?b&c)", "<p>Shannon (https://example.org/a?b&amp;c)</p>"),
+        ('<p class="k" id="exercises">x</p>', "<p>x</p>"),
+        ("$a_1 * b * c_1$", "<p>$a_1 * b * c_1$</p>"),
+        ("a \u202e b", "<p>a [U+202E] b</p>"),
+    ],
+)
+def test_our_own_pages_show_markdown_as_plain_tags(source: str, shown: str) -> None:
+    assert str(rendered(source)).strip() == shown
+
+
+@pytest.mark.parametrize("source", [*BAD, "vector<int> is a type", "<!-- hidden --> text", "<u>x</u>"])
+def test_what_is_dangerous_or_odd_stays_literal_on_our_pages(source: str) -> None:
+    assert rendered(source) is None
+
+
+@pytest.mark.parametrize(
+    "source", [*GOOD, *BAD, "</div></body></html><p>", "<strong><em>never closed", "> <p"]
+)
+def test_rendered_pages_hold_plain_balanced_tags_alone(source: str) -> None:
+    shown = str(rendered(source) or "")
+    plain = "p|strong|em|code|pre|ul|ol|li|blockquote|table|thead|tbody|tr|th|td"
+    assert not re.sub(rf"</?({plain})>|<br>|<hr>", "", shown).count("<")
+    open_tags: list[str] = []
+    for end, tag in re.findall(rf"<(/?)({plain})>", shown):
+        if end:
+            assert open_tags.pop() == tag
+        else:
+            open_tags.append(tag)
+    assert open_tags == []
+
+
+@pytest.mark.parametrize("source", ["[" * 20000, "![a](" * 4000, "> " * 10000, "*a " * 7000])
+def test_hostile_markdown_does_not_hold_up_a_page(source: str) -> None:
+    started = time.monotonic()
+    rendered(source)
+    assert time.monotonic() - started < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -79,7 +80,7 @@ def make_demo(
     made = init(course.root, folder, names, force=True, progress=progress)
     own = course.settings.limits
     limits = replace(own, cell_seconds=min(DEMO_CELL_SECONDS, own.cell_seconds))
-    (folder / "course.toml").write_text(_limits_toml(limits), encoding="utf-8")
+    (folder / "course.toml").write_text(_toml(limits, course, names), encoding="utf-8")
     classes = {name: make_class(course, name) for name in names}
     for hand_ins in classes.values():
         for hand_in in hand_ins:
@@ -88,8 +89,13 @@ def make_demo(
     return made, classes
 
 
-def _limits_toml(limits: Limits) -> str:
-    return "[limits]\n" + "".join(f"{key} = {value}\n" for key, value in asdict(limits).items())
+def _toml(limits: Limits, course: Course, names: list[str]) -> str:
+    """The demo's course.toml: shorter limits, and what the assignments are called."""
+    lines = ["[limits]", *(f"{key} = {value}" for key, value in asdict(limits).items())]
+    for name in names:
+        title = json.dumps(course.settings.assignment(name).title, ensure_ascii=False)
+        lines += ["", "[[assignment]]", f'name = "{name}"', f"title = {title}"]
+    return "\n".join(lines) + "\n"
 
 
 def _enrol(folder: CourseFolder, hand_ins: list[HandIn]) -> None:

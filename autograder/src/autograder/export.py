@@ -21,7 +21,7 @@ from typing import Any
 from autograder.collect import ALREADY, OLDER, TAKEN, Receipt, read_receipts
 from autograder.course_folder import CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
-from autograder.late import course_table
+from autograder.late import assignment_title
 from autograder.layouts import CANVAS_NAME
 from autograder.roster import Identity, Person, Roster, decoded, read_roster, separator
 
@@ -234,20 +234,13 @@ def _column(header: list[str], folder: CourseFolder, assignment: str, target: st
             if title.casefold() in ("grade", "bewertung", "note", "calificación")
         ]
     else:
-        title = _title(folder, assignment)
+        title = assignment_title(folder, assignment)
         wanted = {assignment.casefold(), title.casefold()} - {""}
         found = [i for i, t in enumerate(header) if re.sub(r"\s*\(\d+\)$", "", t).casefold() in wanted]
     if len(found) != 1:
         why = "has no column for" if not found else "has several columns for"
         raise CourseError(f"{template} {why} {assignment}.", f"Its columns: {', '.join(header)}.")
     return found[0]
-
-
-def _title(folder: CourseFolder, assignment: str) -> str:
-    for table in course_table(folder.root / "course.toml").get("assignment", []):
-        if table.get("name") == assignment:
-            return str(table.get("title", ""))
-    return ""
 
 
 def _is_heading(about: dict[str, str]) -> bool:

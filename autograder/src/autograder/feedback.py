@@ -21,6 +21,7 @@ from autograder.class_report import latest_results
 from autograder.course_folder import Assignment, AssignmentNotebook, CourseFolder
 from autograder.errors import CourseError
 from autograder.grade_class import journal_path
+from autograder.late import assignment_title
 from autograder.marks import NotebookMarks, StudentMarks, read_marks
 from autograder.records import (
     DIED,
@@ -36,6 +37,7 @@ from autograder.records import (
     Result,
     TestOutcome,
 )
+from autograder.safe_markdown import rendered
 
 #: What the student reads for each status: a sign that needs no colour, and words.
 VERDICTS = {
@@ -73,6 +75,7 @@ class Page:
     result: NotebookResult
     marks: NotebookMarks
     late_seconds: float
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Output:
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """A cell of the student on the page."""
+    """A cell of the student on the page. Rendered markdown is a Markup; other text is shown literally."""
 
     code: bool
     source: str
@@ -156,6 +159,7 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
     wanted = students or list(results)
     marks = read_marks(folder, assignment, set(wanted))
     base = Path(str(folder.paths.root))
+    called = assignment_title(folder, assignment)
     jobs = []
     for student in wanted:
         own = marks.get(student, StudentMarks())
@@ -165,7 +169,9 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
             own_notebook = trusted(ours, result)
             pages.inside(base, path)
             jobs.append(
-                Page(path, assignment, student, own_notebook, result, notebook_marks, own.late_seconds)
+                Page(
+                    path, assignment, student, own_notebook, result, notebook_marks, own.late_seconds, called
+                )
             )
     return jobs
 
@@ -229,8 +235,8 @@ def feedback_page(page: Page) -> str:
     points = sum(exercise.points or 0 for exercise in exercises)
     return pages.render(
         "feedback.html.j2",
-        title=f"{title(page.assignment)}: feedback",
-        assignment=title(page.assignment),
+        title=f"{page.title or title(page.assignment)}: feedback",
+        assignment=page.title or title(page.assignment),
         notebook=result.notebook if result.notebook != page.assignment else "",
         student=page.student,
         exercises=exercises,
@@ -276,7 +282,7 @@ def _exercise(
         hint=outcome.message if outcome is not None and status != PASSED else "",
         misconception=outcome.misconception if outcome is not None and status != PASSED else "",
         comment=_comments(page, section),
-        question=section.question if section.kind == WRITTEN else "",
+        question=_written(section.question) if section.kind == WRITTEN else "",
         seconds=outcome.seconds if outcome is not None else 0.0,
         by_person=by_person,
         answers=shown.answers(section),
@@ -293,6 +299,12 @@ def _comments(page: Page, section: Section) -> str:
                 break
             found.insert(0, page.marks.comments.get(cell.grade_id, ""))
     return "\n\n".join(text for text in found if text)
+
+
+def _written(source: str) -> str:
+    """Markdown for the page: rendered where that is safe, else as it was written."""
+    source = pages.plain(source)
+    return rendered(source) or source
 
 
 class _Shown:
@@ -316,7 +328,12 @@ class _Shown:
                 continue
             code = answer.kind == "code"
             kept.append(
-                ShownAnswer(code, answer.source, tuple(self._outputs(answer.run)), not answer.released)
+                ShownAnswer(
+                    code,
+                    answer.source if code else _written(answer.source),
+                    tuple(self._outputs(answer.run)),
+                    not answer.released,
+                )
             )
         return tuple(kept)
 

@@ -67,6 +67,14 @@ def course_table(path: Path) -> dict[str, Any]:
         raise CourseError(f"{path} is not valid TOML: {error}.", "Mend that line.") from None
 
 
+def assignment_title(folder: CourseFolder, assignment: str) -> str:
+    """What course.toml of the course folder calls an assignment, or nothing."""
+    for table in course_table(folder.root / "course.toml").get("assignment", []):
+        if table.get("name") == assignment:
+            return str(table.get("title", ""))
+    return ""
+
+
 def due_date(folder: CourseFolder, assignment: str) -> datetime | None:
     """When an assignment is due: course.toml of the course folder, else the gradebook."""
     for table in course_table(folder.root / "course.toml").get("assignment", []):

@@ -22,6 +22,7 @@ from autograder.answers import REST, TESTED, Section, sections, title
 from autograder.course_folder import MANUAL as BY_HAND
 from autograder.course_folder import TEST, Assignment, CourseFolder
 from autograder.feedback import graded, trusted
+from autograder.late import assignment_title
 from autograder.marks import NotebookMarks, StudentMarks, read_marks
 from autograder.records import (
     DIED,
@@ -126,6 +127,7 @@ class Report:
     needs_a_person: tuple[Counted, ...]
     similar: tuple[Group, ...]
     works: dict[str, dict[str, Work]] = field(default_factory=dict, repr=False)
+    title: str = ""
 
     @property
     def shares(self) -> list[float]:
@@ -176,6 +178,7 @@ def make_report(folder: CourseFolder, assignment: str) -> Report:
         needs_a_person=tuple(_needs(results, set(handed_in), rows)),
         similar=tuple(similar(works)),
         works=works,
+        title=assignment_title(folder, assignment),
     )
 
 
@@ -435,7 +438,7 @@ def report_page(report: Report) -> str:
     return pages.render(
         "report.html.j2",
         report=report,
-        title=title(report.assignment),
+        title=report.title or title(report.assignment),
         histogram=histogram(report.shares),
         slowest=slowest,
         repaired=[row for row in report.students if row.repairs],

@@ -1,7 +1,8 @@
 """Written answers as nbgrader's own pages may show them: they render markdown, which can make new dangers.
 
 Sanitizing the text is not enough: `[click](javascript:...)` is no HTML before it is rendered. So the rendered
-form is judged, and an answer that would run or fetch something is shown as the plain text that it is.
+form is judged, and an answer that would run or fetch something is shown as the plain text that it is. Our own
+pages go further: of the rendered form they take the text and a few plain tags, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from markupsafe import Markup, escape
+
+from autograder import pages
 from autograder.pages import shortened
 
 MAX_ANSWER = 100_000
@@ -24,6 +28,11 @@ _ACTIVE = frozenset(
 _ACTIVE_TEX = re.compile(
     r"\\(href|url|require|html|style|class|css|include|unicode|script|data)", re.IGNORECASE
 )
+_EMPTY_TAGS = ("br", "hr")
+_KEPT_TAGS = {
+    tag: (f"<{tag}>", f"</{tag}>")
+    for tag in "p strong em code pre ul ol li blockquote table thead tbody tr th td".split()
+} | {f"h{level}": ("<p><strong>", "</strong></p>") for level in range(1, 7)}
 
 
 def make_harmless(document: Any) -> None:
@@ -57,6 +66,71 @@ def dangers(source: str) -> list[str]:
     except Exception as error:  # hostile text in two parsers; what can't be judged is not harmless
         return [f"it can't be rendered: {type(error).__name__}"]
     return rendered.found
+
+
+def rendered(source: str) -> Markup | None:
+    """Markdown as HTML for our own pages, or None where it should be shown literally.
+
+    Nothing of the rendered form is passed on but its text, escaped, and tags from a short list, without any
+    attribute. What is dangerous, or holds anything else, stays literal, so that no word of it is lost.
+    """
+    from nbconvert.filters import markdown2html
+
+    if dangers(source):
+        return None
+    kept = _Kept()
+    kept.feed(markdown2html(source))
+    kept.close()
+    return None if kept.odd else kept.html()
+
+
+class _Kept(HTMLParser):
+    """Writes rendered markdown anew, from text and plain tags alone."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.odd = False
+        self._parts: list[Markup] = []
+        self._open: list[str] = []
+        self._address = ""
+        self._in_anchor = False
+
+    def html(self) -> Markup:
+        """What has been kept; every tag is closed."""
+        ends = [Markup(_KEPT_TAGS[tag][1]) for tag in reversed(self._open)]
+        return Markup("").join([*self._parts, *ends])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            known = dict(attrs)
+            self._in_anchor = known.get("class") == "anchor-link"
+            self._address = "" if self._in_anchor else known.get("href") or ""
+        elif tag in _EMPTY_TAGS:
+            self._parts.append(Markup(f"<{tag}>"))
+        elif tag in _KEPT_TAGS:
+            self._open.append(tag)
+            self._parts.append(Markup(_KEPT_TAGS[tag][0]))
+        elif tag not in ("div", "span"):
+            self.odd = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a":
+            if self._address:
+                self._parts.append(escape(f" ({pages.plain(self._address)})"))
+            self._address, self._in_anchor = "", False
+        elif tag in self._open:
+            while True:
+                last = self._open.pop()
+                self._parts.append(Markup(_KEPT_TAGS[last][1]))
+                if last == tag:
+                    break
+
+    def handle_data(self, data: str) -> None:
+        if not (self._in_anchor and data == "¶"):  # the link that nbconvert puts behind a heading
+            self._parts.append(escape(pages.plain(data)))
+
+    def handle_comment(self, data: str) -> None:
+        self.odd = True
 
 
 class _Rendered(HTMLParser):
