@@ -362,6 +362,11 @@ check.equal(perplexity([1.0, math.inf]), math.inf, name="a model that thought on
 #     total = the sum of -log(p) over all probabilities
 #     return total / log(2) / number of characters in text
 # </details>
+#
+# <details><summary>I see 1.09 or 0.5 instead of 1</summary>
+#
+# 1.09 is 12 bits for 11 characters: the line break was not counted. 0.5 is 6 bits for 12 characters: the end of the sentence is a token as well, and its 6 bits were left out.
+# </details>
 
 # %% exercise="score_sentence" minutes=8 difficulty=2
 def score_sentence(words: list[str], probabilities: list[float]) -> float:

@@ -283,6 +283,13 @@ plots.ngram_windows(
 #
 # `counts.setdefault(context, Counter())[word] += 1` makes the counter when the context is new, and adds one.
 # </details>
+#
+# <details><summary>I see {'&lt;s&gt;': 2, 'a': 2} in the first row instead of {'a': 2}</summary>
+#
+# There is one `<s>` too many before each sentence, so that a `<s>` is counted as a word to predict. With n = 2 there is only one.
+#
+# Is it a row `("</s>",)` that should not be there? Then a window crosses from one sentence to the next.
+# </details>
 
 # %% exercise="count_ngrams" minutes=10 difficulty=2
 def count_ngrams(sentences: list[list[str]], n: int) -> dict[tuple[str, ...], Counter]:
@@ -1181,6 +1188,11 @@ plots.stacked_bars(
 # <details><summary>My probabilities do not sum to 1. What is wrong?</summary>
 #
 # What you take and what you give back must be equal. You take $D$ from each *different* word after the context: $D \cdot \text{types}(c)$ in all.
+# </details>
+#
+# <details><summary>I see 0.417 or 0.538 instead of 0.452 for P(dog | the)</summary>
+#
+# 0.417 is only what *dog* keeps of its own count. A word that was seen gets a share of what was taken, too. With 0.538 the whole probability of the shorter context was added, not only its share of what was taken.
 # </details>
 
 # %% exercise="kneser_ney_probability" minutes=14 difficulty=3

@@ -491,6 +491,11 @@ check.equal(softmax(torch.full((2, 500), 3.0)), torch.full((2, 500), 1 / 500), n
 #     log_probabilities = shifted - log(sum of exp(shifted) in each row)
 #     return minus the mean of log_probabilities at the targets
 # </details>
+#
+# <details><summary>I see inf or 10.7 instead of 500.35</summary>
+#
+# With inf a number has left the range of floats ($e^{-1000}$ became 0, or $e^{1000}$ infinite) before its logarithm was taken. With 10.7 the probability 0 was raised to $10^{-9}$ first: that hides how wrong the second prediction is.
+# </details>
 
 # %% exercise="cross_entropy" minutes=9 difficulty=2
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

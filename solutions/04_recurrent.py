@@ -521,6 +521,11 @@ for name, ids in [("read", read_ids), ("guess", target_ids)]:
 # You keep the state from one call to the next (in `self`), and with it the graph of the last batch, whose gradients have been computed already. Begin every call with zeros. (Where a text is
 # longer than a batch, one does keep the state, but as a plain number: `h.detach()`. That is truncated backpropagation, section 5.)
 # </details>
+#
+# <details><summary>I see a loss of 1.206 or 1.378 instead of 1.447</summary>
+#
+# 1.206 was divided by all six places, and one of them has the target -100, which asks for no guess. With 1.378 the targets were shifted once more: they come shifted already, so the guess and the target of the same place belong together.
+# </details>
 
 # %% exercise="ElmanLM" minutes=14 difficulty=3
 class ElmanLM(nn.Module):
@@ -1150,6 +1155,11 @@ plots.lstm_cell(
 # <details><summary>Hint 2: which function goes where?</summary>
 #
 # Gates are between 0 and 1: sigmoid, for i, f and o. What is written may be negative: tanh, for g. And once more tanh, on the new cell, when it is shown.
+# </details>
+#
+# <details><summary>I see a cell of 1.6708 instead of 2.1424, or a state of 1.0712 instead of 0.4864</summary>
+#
+# 1.6708 is 0.5 · 2 + 0.8808 · 0.7616: the input gate and the forget gate have changed places. 1.0712 is half of the cell itself: it was shown without its tanh.
 # </details>
 
 # %% exercise="lstm_step" minutes=10 difficulty=2

@@ -1001,6 +1001,13 @@ plots.lines(
 #
 # Too small: blocks in a plain list, or one block that is used several times (`[block] * n` is n times the same block). Too large: the head has weights of its own.
 # </details>
+#
+# <details><summary>I see (2, 4) instead of (1.265, 2.530) in the last row of the logits</summary>
+#
+# The stream reaches the head without the last norm. Was it made, and never used? The first two rows are right all the same, because their stream has variance 1 already.
+#
+# If all three rows are (1.265, 2.530), every place got the position vector of the last one.
+# </details>
 
 # %% exercise="GPT" minutes=18 difficulty=3
 class GPT(nn.Module):

@@ -1292,6 +1292,11 @@ check.equal(render_chat([{"role": "user", "content": "<user> end |>"}]), "<|user
 #
 # Padding comes after the last `<|end|>`, when nobody speaks any more. The first `<|end|>` after an answer closes it, even if padding is the same token.
 # </details>
+#
+# <details><summary>I see 8, 31, -100 at the end instead of -100, 31, 9</summary>
+#
+# The variable changes before the token is labelled, so both ends of the answer are one place too early. With 31, 9, -100 the labels are shifted: each stands at the place of its own token, and the shift comes later, in the loss.
+# </details>
 
 # %% exercise="instruction_labels" minutes=8 difficulty=2
 def instruction_labels(ids: list[int], assistant_id: int, end_id: int) -> list[int]:
@@ -1630,6 +1635,11 @@ for name, found in asked_models.items():
 # <details><summary>The loss does not move at all</summary>
 #
 # Are both matrices zero? Then both gradients are.
+# </details>
+#
+# <details><summary>I see (173, 210) or (110, 203) instead of (137, 206)</summary>
+#
+# With (173, 210) your scale is alpha. The example in the description cannot show this: its rank is 1, so that alpha and alpha / rank are the same. With (110, 203) there is no scale at all.
 # </details>
 
 # %% exercise="LoRALinear" minutes=13 difficulty=2
