@@ -143,8 +143,8 @@ notebook needs.
     jupyter lab notebooks
 
 Without conda (Python 3.11 or later): `python -m venv .venv`, activate it, then
-`pip install "./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux without a graphics card,
-`pip install torch --index-url https://download.pytorch.org/whl/cpu` before that saves 3 GB.
+`pip install "./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux without a graphics
+card, `pip install torch --index-url https://download.pytorch.org/whl/cpu` before that saves 3 GB.
 
 ## Working
 
