@@ -104,7 +104,16 @@ SHORT = Recipe(
     evaluate_every=15,
 )
 # Larger batches share Muon's cost, a fifth of a step of 16, among more windows.
-LONG = replace(SHORT, name="ours, for 1.60", steps=760, batch_size=24, rate=3e-2, evaluate_every=40)
+LONG = replace(
+    SHORT,
+    name="ours, for 1.60",
+    steps=750,
+    batch_size=24,
+    rate=3e-2,
+    muon_rate=0.06,
+    momentum=0.85,
+    evaluate_every=50,
+)
 RECIPES = (PLAIN, SHORT, LONG)
 
 

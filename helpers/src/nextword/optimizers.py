@@ -31,13 +31,13 @@ def orthogonalised(matrices: Tensor, rounds: int = ROUNDS) -> Tensor:
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)  # no singular value above 1
     gram = x @ x.mT
     identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
-    product = identity.expand_as(gram)
+    product = None
     for round_ in range(rounds):
         factor = a * identity + b * gram + c * gram @ gram
-        product = factor @ product
+        product = factor if product is None else factor @ product
         if round_ < rounds - 1:
             gram = factor @ gram @ factor
-    x = product @ x
+    x = x if product is None else product @ x
     return x.mT if tall else x
 
 
