@@ -39,8 +39,8 @@ def measure(runs: int, *, names: Sequence[str] = (), course: Course | None = Non
         title="The solved notebooks",
         about=(
             "Each notebook of `solutions/` runs with its answers in it from its first cell to its last, in a "
-            f"kernel of its own, one notebook after the other, preset `{PRESET}`; some of their models train "
-            "for a set number of seconds. Seconds are of the wall clock, the start of the kernel included. "
+            f"kernel of its own, one notebook after the other, preset `{PRESET}`. "
+            "Seconds are of the wall clock, the start of the kernel included. "
             "Each notebook runs once, whatever `--runs` asks for."
         ),
         unit="notebook",

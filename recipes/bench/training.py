@@ -219,7 +219,7 @@ def curves(results: Sequence[Result]) -> tuple[Figure, str]:
         axes.plot(result.seconds, result.losses, label=name, **style)
     for target in TARGETS:
         axes.axhline(target, color="0.6", linewidth=1, linestyle=":")
-        axes.annotate(f"{target:.2f}", (0, target), (-2, 2), textcoords="offset points", ha="right")
+        axes.annotate(f"target {target:.2f}", (0, target), (4, 3), textcoords="offset points")
     axes.set_ylim(min(TARGETS) - 0.05, 2.6)
     axes.set_xlim(0)
     axes.spines[["top", "right"]].set_visible(False)
