@@ -8,7 +8,6 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from autograder.source import read_source
@@ -16,11 +15,10 @@ from nextword.byte_pairs import Pair, train_bpe
 from nextword.corpora import corpus
 from nextword.metrics import text_of
 from recipes.bench.alternating import Timing, alternating, processor_seconds
-from recipes.bench.report import Report, Target, number
+from recipes.bench.report import ROOT, Report, Target, number
+from recipes.bench.training import TEXT
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "solutions" / "07_pretraining.py"
-SHAKESPEARE = ROOT.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"  # on the course's machine
 OURS, THEIRS, NOTEBOOK = "nextword.byte_pairs", "tokenizers", "notebook 07"
 
 
@@ -110,8 +108,8 @@ def measure(runs: int) -> Report:
     notebook = solved_notebook()
     village = text_of(corpus("village").train)
     timings = timings_on("the village", village, 600, runs, notebook, with_notebook=True)
-    if SHAKESPEARE.exists():
-        plays = SHAKESPEARE.read_text(encoding="utf-8")
+    if TEXT.exists():
+        plays = TEXT.read_text(encoding="utf-8")
         timings += timings_on("Tiny Shakespeare", plays, 5000, runs, notebook, with_notebook=False)
     return report(timings)
 

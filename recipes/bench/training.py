@@ -29,11 +29,10 @@ from nextword.optimizers import muon_and_adamw
 from nextword.tokenizers import CharacterTokenizer
 from nextword.training import train
 from recipes.bench.alternating import Timing, alternating
-from recipes.bench.report import Report, Target
+from recipes.bench.report import ROOT, Report, Target
 
-HERE = Path(__file__).resolve().parents[2]
 TEXT = (
-    HERE.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"
+    ROOT.parent / "shared" / "data" / "tinyshakespeare" / "input.txt"
 )  # where it lies on the course's machine
 TARGETS = (1.88, 1.60)  # nats per character on the held-out text; the first is what nanoGPT's README names
 CONTEXT, LAYERS, HEADS, WIDTH = 64, 4, 4, 128

@@ -8,7 +8,6 @@ import random
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ from autograder.source import read_source
 from nextword.village import Village
 from nextword.word_vectors import skipgram
 from recipes.bench.alternating import Timing, alternating, processor_seconds
-from recipes.bench.report import Report, Target
+from recipes.bench.report import ROOT, Report, Target
 
-SOURCE = Path(__file__).resolve().parents[2] / "solutions" / "02_word_vectors.py"
+SOURCE = ROOT / "solutions" / "02_word_vectors.py"
 NEEDED = ("village = Village()", "def thinned", "def trained")  # cells that training needs, by their text
 SENTENCES = 100_000
 QUESTIONS = 200  # per relation

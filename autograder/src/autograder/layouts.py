@@ -282,9 +282,8 @@ def _of_folder(
             else:
                 yield _single(root.name, entry.path, entry.read, named)
         else:
-            when = _stamp(root / entry.path.split("/")[0] / "timestamp.txt") or _stamp(
-                root / entry.path.split("/")[0] / assignment / "timestamp.txt"
-            )
+            student = root / entry.path.split("/")[0]
+            when = _stamp(student / "timestamp.txt") or _stamp(student / assignment / "timestamp.txt")
             yield _of_student_folder(root.name, entry.path, entry, assignment, when)
 
 
