@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import statistics
@@ -10,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autograder.executed import solved_names
 from autograder.source import read_source
 from nextword.byte_pairs import Pair, train_bpe
 from nextword.corpora import corpus
@@ -20,16 +20,6 @@ from recipes.bench.training import TEXT
 
 SOURCE = ROOT / "solutions" / "07_pretraining.py"
 OURS, THEIRS, NOTEBOOK = "nextword.byte_pairs", "tokenizers", "notebook 07"
-
-
-def solved_notebook() -> dict[str, Any]:
-    """Return the names of notebook 07 after its setup and its solved exercises."""
-    names: dict[str, Any] = {}
-    with contextlib.redirect_stdout(None):
-        for cell in read_source(SOURCE).cells:
-            if cell.role in ("setup", "exercise"):
-                exec(cell.source, names)
-    return names
 
 
 def as_text(merges: Sequence[Pair]) -> list[tuple[str, str]]:
@@ -105,7 +95,7 @@ def timings_on(
 
 def measure(runs: int) -> Report:
     """Measure merges per processor second, from the text to the merges, which must be the same."""
-    notebook = solved_notebook()
+    notebook = solved_names(read_source(SOURCE))
     village = text_of(corpus("village").train)
     timings = timings_on("the village", village, 600, runs, notebook, with_notebook=True)
     if TEXT.exists():

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from autograder.executed import solved_names
+from autograder.source import read_source
 from nextword.metrics import text_of
 from nextword.village import Village
 from recipes.bench import bpe
@@ -16,7 +18,7 @@ pytest.importorskip("tokenizers", reason="tokenizers is what is compared with: `
 
 @pytest.fixture(scope="module")
 def notebook() -> dict[str, Any]:
-    return bpe.solved_notebook()
+    return solved_names(read_source(bpe.SOURCE))
 
 
 def test_all_ways_find_the_same_merges(notebook: dict[str, Any]) -> None:

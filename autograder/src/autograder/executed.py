@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import tempfile
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -95,3 +98,13 @@ def executed(course: Course, name: str) -> NotebookNode:
     notebook = run_solved(course, source)
     keep_executed(course, source, notebook)
     return notebook
+
+
+def solved_names(source: SourceNotebook) -> dict[str, Any]:
+    """The names of the solved notebook, run in this process: setup and solutions, nothing else."""
+    names: dict[str, Any] = {}
+    for cell in source.cells:
+        if cell.role in ("setup", "exercise"):
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(cell.source, names)
+    return names
