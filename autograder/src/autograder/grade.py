@@ -27,6 +27,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from autograder import names
 from autograder.course_folder import (
     LOCKED,
@@ -39,7 +41,9 @@ from autograder.course_folder import (
     Cell,
 )
 from autograder.diagnosis import Explainer, WrongAnswer
+from autograder.effects import Before
 from autograder.inside.isolation import (
+    be_called,
     end_with_parent,
     limit_own_memory,
     make_cheap_to_copy,
@@ -60,7 +64,7 @@ from autograder.records import (
     clean,
     worst,
 )
-from autograder.referee import HIDDEN_MESSAGE, OpenTest, Referee
+from autograder.referee import HIDDEN_MESSAGE, SETUP_NAME, OpenTest, Referee, compiled, compiled_test
 from autograder.sandbox import ENVIRONMENT, NESTED, Broken, CellRun, Peer, Sandbox, Session, StudentFault
 from autograder.settings import Limits
 
@@ -120,6 +124,23 @@ def handin_key(grading_key: str, handin: HandIn) -> str:
     return digest.hexdigest()
 
 
+def solved_handin(assignment: Assignment) -> HandIn:
+    """The instructor's own solution as if it had been handed in."""
+    files = dict(assignment.files)
+    for notebook in assignment.notebooks:
+        cells = []
+        for cell in notebook.cells:
+            made = (
+                nbformat.v4.new_code_cell(cell.source)
+                if cell.kind == "code"
+                else nbformat.v4.new_markdown_cell(cell.source)
+            )
+            made.metadata.update(cell.metadata)
+            cells.append(made)
+        files[f"{notebook.name}.ipynb"] = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
+    return HandIn("solution", files)
+
+
 @dataclass
 class Running:
     """A hand-in that is being graded in a forked referee.
@@ -146,6 +167,7 @@ class Worker:
 
     def __init__(self, grading: Grading) -> None:
         self.grading = grading
+        gc.disable()  # nothing of what is imported will ever be garbage
         os.environ.update({k: v for k, v in ENVIRONMENT.items() if k.endswith("_THREADS")})
         for name in grading.modules:
             with contextlib.suppress(Exception):
@@ -161,9 +183,25 @@ class Worker:
         self.sandbox = self._new_sandbox()
         self._retired: list[Sandbox] = []
         self._users: Counter[int] = Counter()
+        self._look_ahead()
         gc.collect()
         gc.freeze()
+        gc.enable()
         make_cheap_to_copy()
+
+    def _look_ahead(self) -> None:
+        """Find out what every hand-in asks about our own cells: each forked referee then knows it."""
+        solved = solved_handin(self.grading.assignment)
+        for notebook in self.grading.assignment.notebooks:
+            _referee(self.grading, notebook)
+            rebuilt = take_notebook(solved, self.grading.assignment, notebook)
+            for _, origin in _ours(rebuilt):
+                with contextlib.suppress(SyntaxError):
+                    compiled(_set_up_source(origin), SETUP_NAME)
+                    if origin.role == TEST:
+                        compiled_test(origin.source, origin.grade_id)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(0)  # it reads its own source, for a GPU's benefit
 
     def _new_sandbox(self) -> Sandbox:
         grading = self.grading
@@ -192,6 +230,7 @@ class Worker:
             status = 1
             try:
                 os.close(read)
+                be_called("course-referee")
                 end_with_parent()
                 limit_own_memory(REFEREE_MB)
                 data = json.dumps(self._grade(handin, key)).encode()
@@ -395,14 +434,26 @@ def _run_and_judge(
     files: dict[str, bytes],
     sandbox: Sandbox,
 ) -> tuple[dict[int, CellRun], list[TestOutcome], list[Session]]:
-    """First all cells of the student, with a snapshot of the process at each test; then the tests, each on
-    its snapshot.
+    """First all cells of the student, with a snapshot of the process for each test as it was there; then the
+    tests, each on its snapshot.
 
     So no cell runs after a hidden test's inputs have been seen, and a crash keeps what was earned before it.
+    A snapshot waits while cells follow that nothing before them can notice; when nothing follows at all, the
+    process itself answers the last test.
     """
     runs: dict[int, CellRun] = {}
     snapshots: dict[str, Peer | None] = {}
     threaded = False
+    waiting: list[str] = []
+    before = Before(grading.modules)
+
+    def take(tests: list[str]) -> None:
+        nonlocal threaded
+        for grade_id in tests:
+            snapshots[grade_id] = session.snapshot()
+            threaded = threaded or (snapshots[grade_id] is None and not session.main.closed)
+            waiting.remove(grade_id)
+
     with sandbox.open() as session:
         _put(session, files)
         gone = None
@@ -412,13 +463,20 @@ def _run_and_judge(
             role = cell.origin.role if cell.origin is not None else STUDENT
             if role == TEST:
                 assert cell.origin is not None
-                snapshots[cell.origin.grade_id] = session.snapshot()
-                threaded = threaded or (snapshots[cell.origin.grade_id] is None and not session.main.closed)
+                waiting.append(cell.origin.grade_id)
+                before.add(cell.origin.source)
             elif (role in RUN_ROLES or role == MANUAL) and gone is None:
+                if waiting and before.can_notice(cell.source):
+                    take(waiting[:])
+                before.add(cell.source)
                 runs[index] = session.run_cell(cell.source)
                 if session.main.closed:
                     gone = Broken(runs[index].status, (runs[index].error or {}).get("text", "ended"))
-        session.end_main()
+        take(waiting[:-1])
+        if waiting and not session.main.closed:
+            snapshots[waiting[0]] = session.main
+        else:
+            session.end_main()
         if not threaded:
             outcomes = _judge_all(grading, notebook, rebuilt, runs, snapshots.get, gone)
     if not threaded:
@@ -447,7 +505,7 @@ def _judge_all(
     explainer = Explainer(notebook, grading.variants.get(notebook.name, ()))
     begun: list[tuple[int, OpenTest]] = []
     for index, origin in _ours(rebuilt):
-        _set_up(referee, origin)
+        referee.set_up(_set_up_source(origin))
         if origin.role == TEST:
             peer = peer_of(origin.grade_id)
             begun.append((index, referee.begin(origin.grade_id, origin.source, origin.points, peer, gone)))
@@ -471,15 +529,14 @@ def _ours(rebuilt: Rebuilt) -> Iterator[tuple[int, Cell]]:
             yield index, cell.origin
 
 
-def _set_up(referee: Referee, origin: Cell) -> None:
+def _set_up_source(origin: Cell) -> str:
     """What of our own cells the referee runs too.
 
     setup cells, and the imports of answer cells as we wrote them.
     """
     if origin.role == SETUP:
-        referee.set_up(origin.source)
-    elif origin.role == STUDENT:
-        referee.set_up(names.import_statements(origin.source))
+        return origin.source
+    return names.import_statements(origin.source) if origin.role == STUDENT else ""
 
 
 def _explained(outcome: TestOutcome, test: OpenTest, explainer: Explainer) -> TestOutcome:
@@ -559,7 +616,7 @@ def _live_run(
                 continue
             origin = cell.origin
             if origin is not None:
-                _set_up(referee, origin)
+                referee.set_up(_set_up_source(origin))
             if origin is None or origin.role in (*RUN_ROLES, MANUAL):
                 session.run_cell(cell.source)
             elif origin.role == TEST:

@@ -18,12 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from autograder.course_folder import Assignment, CourseFolder
 from autograder.diagnosis import read_wrong_answers
 from autograder.errors import CourseError
-from autograder.grade import Grading, handin_key, without_work
+from autograder.grade import Grading, handin_key, solved_handin, without_work
 from autograder.intake import HandIn, read_folder
 from autograder.record import Recorder
 from autograder.records import INTERNAL, PASSED, Result
@@ -115,23 +113,6 @@ def grading_for(folder: CourseFolder, assignment: Assignment, isolation: str = N
         n.name: read_wrong_answers(folder.root / "variants" / f"{n.name}.json") for n in assignment.notebooks
     }
     return Grading(assignment, folder.limits(), (folder.root,), variants, isolation)
-
-
-def solved_handin(assignment: Assignment) -> HandIn:
-    """The instructor's own solution as if it had been handed in."""
-    files = dict(assignment.files)
-    for notebook in assignment.notebooks:
-        cells = []
-        for cell in notebook.cells:
-            made = (
-                nbformat.v4.new_code_cell(cell.source)
-                if cell.kind == "code"
-                else nbformat.v4.new_markdown_cell(cell.source)
-            )
-            made.metadata.update(cell.metadata)
-            cells.append(made)
-        files[f"{notebook.name}.ipynb"] = nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
-    return HandIn("solution", files)
 
 
 @contextmanager

@@ -26,8 +26,9 @@ def plain_python(source: str) -> str:
         raise SyntaxError(f"IPython can't read the cell: {error}") from None
 
 
+@lru_cache(maxsize=512)
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree of a cell, or None if it is not Python."""
+    """The syntax tree of a cell, or None if it is not Python. It is shared: to be read only."""
     try:
         return ast.parse(plain_python(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -60,6 +61,7 @@ def answer_names(source: str) -> frozenset[str]:
     return bound_names(source) - (frozenset(imported) - bound_names(rest))
 
 
+@lru_cache(maxsize=512)
 def import_statements(source: str) -> str:
     """The import statements at the top level of a cell."""
     tree = parse(source)

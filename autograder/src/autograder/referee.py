@@ -18,9 +18,11 @@ import pickle
 import signal
 import sys
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ HIDDEN_MESSAGE = (
 )
 OUR_FAULT = "The grader had a problem with this test; your instructor was told."
 _HIDDEN_ENDS = {TIMEOUT: "took too long", MEMORY: "used too much memory", DIED: "ended the process"}
+SETUP_NAME = "<setup>"
 MAX_MESSAGE = 4000
 MAX_LOG_BYTES = 32 << 20
 MAX_ITEMS = 1_000_000
@@ -428,6 +431,49 @@ def hidden_lines(source: str) -> set[int]:
     return lines
 
 
+@dataclass(frozen=True)
+class TestCode:
+    """A test cell, compiled in parts.
+
+    What students see, what they don't, and the last expression, whose value may be the points. `open` says
+    that nothing in it is hidden.
+    """
+
+    __test__ = False
+
+    visible: types.CodeType
+    rest: types.CodeType
+    last: types.CodeType | None
+    open: bool
+
+
+@lru_cache(maxsize=1024)
+def compiled(source: str, name: str) -> types.CodeType:
+    """A cell as code. Raises SyntaxError."""
+    return compile(names.plain_python(source), name, "exec")
+
+
+@lru_cache(maxsize=1024)
+def compiled_test(source: str, grade_id: str) -> TestCode:
+    """A test cell as code. Raises SyntaxError."""
+    name = f"<{grade_id}>"
+    tree = ast.parse(names.plain_python(source), name)
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, ast.Expr):
+        tree.body.pop()
+    else:
+        last = None
+    first = min(hidden_lines(source), default=1 << 30)
+    visible = [n for n in tree.body if (n.end_lineno or n.lineno) < first]
+    rest = tree.body[len(visible) :]
+    return TestCode(
+        compile(ast.Module(visible, []), name, "exec"),
+        compile(ast.Module(rest, []), name, "exec"),
+        compile(ast.Expression(last.value), name, "eval") if last is not None else None,
+        not rest and (last is None or last.lineno < first),
+    )
+
+
 @dataclass
 class OpenTest:
     """A test between its visible and its hidden part."""
@@ -436,8 +482,7 @@ class OpenTest:
     source: str
     max_points: float
     conversation: Conversation | None = None
-    rest: list[ast.stmt] = field(default_factory=list)
-    last: ast.Expr | None = None
+    code: TestCode | None = None
     saved: dict[str, Any] = field(default_factory=dict)
     outcome: TestOutcome | None = None
     hidden: bool = False
@@ -474,7 +519,7 @@ class Referee:
     def set_up(self, source: str) -> None:
         """Run a setup cell here. It is ours; an error in it is ours too and goes to the caller."""
         with quiet():
-            exec(compile(names.plain_python(source), "<setup>", "exec"), self.namespace)
+            exec(compiled(source, SETUP_NAME), self.namespace)
 
     def begin(
         self, grade_id: str, source: str, max_points: float, peer: Peer | None, gone: Broken | None
@@ -488,17 +533,10 @@ class Referee:
             if peer is None:
                 raise gone or Broken(DIED, "had ended before this test")
             test.conversation = Conversation(peer, self.call_seconds)
-            tree = ast.parse(names.plain_python(source), f"<{grade_id}>")
-            last = tree.body[-1] if tree.body else None
-            if isinstance(last, ast.Expr):
-                test.last = last
-                tree.body.pop()
-            first = min(hidden_lines(source), default=1 << 30)
-            visible = [n for n in tree.body if (n.end_lineno or n.lineno) < first]
-            test.rest = tree.body[len(visible) :]
-            self._run(test, lambda: self._start(test, visible))
-            if not test.rest and (test.last is None or test.last.lineno < first) and test.outcome is None:
-                self._run(test, lambda: self._score(test))
+            code = test.code = compiled_test(source, grade_id)
+            self._run(test, lambda: self._start(test, code))
+            if code.open and test.outcome is None:
+                self._run(test, lambda: self._score(test, code))
         except BaseException as error:
             self._fail(test, error, hidden=False)
         wanted = names.referenced_names(source) | names.bound_names(source)
@@ -510,9 +548,11 @@ class Referee:
         whole.
         """
         if test.outcome is None:
+            code = test.code
+            assert code is not None
             test.hidden = True
             self.namespace.update(test.saved)
-            self._run(test, lambda: self._score(test))
+            self._run(test, lambda: self._score(test, code))
         assert test.outcome is not None
         return replace(test.outcome, seconds=round(test.seconds, 3))
 
@@ -526,7 +566,7 @@ class Referee:
         finally:
             test.seconds += time.monotonic() - started
 
-    def _start(self, test: OpenTest, visible: list[ast.stmt]) -> None:
+    def _start(self, test: OpenTest, code: TestCode) -> None:
         """Bind the student's names to proxies and run the visible statements."""
         assert test.conversation is not None
         source = test.source
@@ -542,16 +582,14 @@ class Referee:
                 except StudentFault as fault:
                     if fault.kind != "NameError":
                         self.namespace[name] = _Unusable(name, fault)
-        exec(compile(ast.Module(visible, []), f"<{test.grade_id}>", "exec"), self.namespace)
+        exec(code.visible, self.namespace)
 
-    def _score(self, test: OpenTest) -> None:
+    def _score(self, test: OpenTest, code: TestCode) -> None:
         """Run what is left of the test and count its points."""
-        exec(compile(ast.Module(test.rest, []), f"<{test.grade_id}>", "exec"), self.namespace)
+        exec(code.rest, self.namespace)
         points, status, note = test.max_points, PASSED, ""
-        if test.last is not None:
-            value = eval(
-                compile(ast.Expression(test.last.value), f"<{test.grade_id}>", "eval"), self.namespace
-            )
+        if code.last is not None:
+            value = eval(code.last, self.namespace)
             points, status, note = _partial(value, test.max_points)
         message = HIDDEN_MESSAGE if test.hidden and status in (PARTIAL, FAILED) else ""
         test.outcome = TestOutcome(

@@ -217,7 +217,7 @@ class Patient:
         """Sometimes the student has a helper function in a cell of their own, which the answer uses."""
         where = self.dice.choice(self.answers())
         cell = self.raw["cells"][where]
-        tree = names.parse(_text(cell))
+        tree = deepcopy(names.parse(_text(cell)))
         if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
             return
         function = tree.body[0]

@@ -29,6 +29,7 @@ from autograder.grade import (
     internal_result,
     worker_for,
 )
+from autograder.inside.isolation import be_called
 from autograder.intake import HandIn
 from autograder.records import Result
 from autograder.sandbox import ENVIRONMENT
@@ -168,6 +169,7 @@ def _serve() -> None:
     """Read work and write answers until the input ends; whatever runs side by side is the other end's
     choice.
     """
+    be_called("course-worker")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     work = os.fdopen(0, "rb", buffering=0, closefd=False)

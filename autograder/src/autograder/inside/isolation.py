@@ -27,7 +27,7 @@ _ALL_NAMESPACES = (
 _HUGE, _MADV_COLLAPSE = 2 << 20, 25
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
-_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
+_PR_SET_NAME, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 15, 36, 38
 
 
 def _check(result: int, what: str) -> int:
@@ -111,6 +111,11 @@ def become(uid: int, gid: int) -> None:
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     prctl(_PR_SET_DUMPABLE, 1)  # a change of user clears it, and /proc/self would stay root's
+
+
+def be_called(name: str) -> None:
+    """The name of this process in ps and top, at most 15 letters of it."""
+    prctl(_PR_SET_NAME, ctypes.create_string_buffer(name.encode()))
 
 
 def bear_orphans() -> None:

@@ -31,6 +31,7 @@ def main(control_fd: int) -> None:
     """Warm up as told by the first message on the control socket, then fork for each further one until it
     closes.
     """
+    isolation.be_called("course-warm")
     control = socket.socket(fileno=control_fd)
     settings = json.loads(control.recv(1 << 16))
     if settings["drop_to"] is not None:
@@ -74,6 +75,7 @@ def warm_up(modules: list[str]) -> list[str]:
     Returns what could not be done.
     """
     os.chdir("/tmp")
+    gc.disable()  # nothing of what is imported will ever be garbage
     notes = []
     for name in [*modules, "autograder.inside.session"]:
         try:
@@ -95,6 +97,7 @@ def warm_up(modules: list[str]) -> list[str]:
         sys.modules["autograder.inside.session"].prepare()
     gc.collect()
     gc.freeze()
+    gc.enable()
     isolation.make_cheap_to_copy()
     return notes
 
@@ -115,6 +118,7 @@ def _begin(control: socket.socket, job: dict[str, Any], fds: list[int], nested: 
 
 def _job(job: dict[str, Any], fds: list[int], nested_user: tuple[int, int] | None, watch: bool) -> None:
     """Build the walls, become the keeper, start the student's process. Never returns."""
+    isolation.be_called("course-keeper")
     lifeline = socket.socket(fileno=fds[0])
     status = 1
     try:
@@ -264,6 +268,7 @@ def _student(fds: list[int], job: dict[str, Any]) -> None:
     """The student's process: own output pipes, no other descriptor, no privilege. Never returns."""
     status = 1
     try:
+        isolation.be_called("course-student")
         frames, out, err = fds
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
