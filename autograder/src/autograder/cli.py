@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from autograder.errors import CourseError
+from autograder.settings import ONE_THREAD
 
 if TYPE_CHECKING:
     from autograder.build import Course
@@ -56,6 +59,19 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Import modules for good: nothing in them is ever looked at for garbage. No threads for numpy, which
+    would only wait beside those that grade.
+    """
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def print_json(value: Any) -> None:
@@ -352,10 +368,11 @@ def grade_command(
 
     Examples: `course grade 01_ngrams --course-dir ~/lm-course`, `course grade ps1 --student alice --force`
     """
-    from autograder.class_report import print_summary, summary_json
-    from autograder.course_folder import CourseFolder
-    from autograder.grade_class import grade_class
-    from autograder.sandbox import NESTED, NONE
+    with imports():
+        from autograder.class_report import print_summary, summary_json
+        from autograder.course_folder import CourseFolder
+        from autograder.grade_class import grade_class
+        from autograder.sandbox import NESTED, NONE
 
     if unsafe:
         print("warning: no sandbox; hand-ins can read and change all that you can.", file=sys.stderr)

@@ -42,12 +42,12 @@ from autograder.course_folder import (
 )
 from autograder.diagnosis import Explainer, WrongAnswer
 from autograder.effects import Before
+from autograder.inside import warm_torch
 from autograder.inside.isolation import (
     be_called,
     end_with_parent,
     limit_own_memory,
     make_cheap_to_copy,
-    take_first_steps,
 )
 from autograder.intake import HandIn, Rebuilt, concerned, take_notebook
 from autograder.records import (
@@ -66,7 +66,7 @@ from autograder.records import (
 )
 from autograder.referee import HIDDEN_MESSAGE, SETUP_NAME, OpenTest, Referee, compiled, compiled_test
 from autograder.sandbox import ENVIRONMENT, NESTED, Broken, CellRun, Peer, Sandbox, Session, StudentFault
-from autograder.settings import Limits
+from autograder.settings import ONE_THREAD, Limits
 
 RUN_ROLES = (SETUP, STUDENT, LOCKED)
 REFEREE_MB = 2048  # on top of what the warm process has: a test's own work and the values that come back
@@ -168,14 +168,12 @@ class Worker:
     def __init__(self, grading: Grading) -> None:
         self.grading = grading
         gc.disable()  # nothing of what is imported will ever be garbage
-        os.environ.update({k: v for k, v in ENVIRONMENT.items() if k.endswith("_THREADS")})
+        os.environ.update(ONE_THREAD)
         for name in grading.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(1)
-            if any("optim" in cell.source for n in grading.assignment.notebooks for cell in n.tests):
-                take_first_steps()
+            warm_torch.warm_up()
         os.environ.update(
             {k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")}
         )
@@ -200,8 +198,6 @@ class Worker:
                     compiled(_set_up_source(origin), SETUP_NAME)
                     if origin.role == TEST:
                         compiled_test(origin.source, origin.grade_id)
-        if "torch" in sys.modules:
-            sys.modules["torch"].manual_seed(0)  # it reads its own source, for a GPU's benefit
 
     def _new_sandbox(self) -> Sandbox:
         grading = self.grading

@@ -22,7 +22,7 @@ from autograder.course_folder import Assignment, CourseFolder
 from autograder.diagnosis import read_wrong_answers
 from autograder.errors import CourseError
 from autograder.grade import Grading, handin_key, solved_handin, without_work
-from autograder.intake import HandIn, read_folder
+from autograder.intake import read_folder
 from autograder.record import Recorder
 from autograder.records import INTERNAL, PASSED, Result
 from autograder.sandbox import NESTED

@@ -213,22 +213,21 @@ def as_document(ours: AssignmentNotebook, result: NotebookResult) -> Any:
         cell_id = origin.cell_id if origin is not None and origin.cell_id not in used else ""
         cell_id = cell_id or f"student-{index}"
         used.add(cell_id)
-        metadata = nbformat.from_dict(origin.metadata if origin is not None else {})
-        if cell["kind"] != "code":
-            make = nbformat.v4.new_raw_cell if cell["kind"] == "raw" else nbformat.v4.new_markdown_cell
-            cells.append(make(cell["source"], id=cell_id, metadata=metadata))
-            continue
-        is_test = origin is not None and origin.role == TEST
-        source = visible_source(origin.source) if is_test and origin is not None else cell["source"]
-        made = nbformat.v4.new_code_cell(source, id=cell_id, metadata=metadata)
-        if is_test and origin is not None:
-            made.outputs = test_outputs(outcomes[origin.grade_id])
-        elif cell["run"] is not None:
-            made.outputs = run_outputs(cell["run"])
+        kind = cell["kind"] if cell["kind"] in ("code", "raw") else "markdown"
+        metadata = dict(origin.metadata) if origin is not None else {}
+        made = {"cell_type": kind, "id": cell_id, "metadata": metadata, "source": cell["source"]}
+        if kind == "code":
+            made |= {"execution_count": None, "outputs": []}
+            if origin is not None and origin.role == TEST:
+                made |= {"source": visible_source(origin.source)}
+                made |= {"outputs": test_outputs(outcomes[origin.grade_id])}
+            elif cell["run"] is not None:
+                made |= {"outputs": run_outputs(cell["run"])}
         cells.append(made)
-    document = nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(ours.metadata))
-    document.nbformat_minor = 5
-    return document
+    # As a whole, and checked when it is written: nbformat's own makers check each cell and output by itself.
+    return nbformat.from_dict(
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": dict(ours.metadata), "cells": cells}
+    )
 
 
 def _bare(ours: AssignmentNotebook) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -241,13 +240,15 @@ def test_outputs(outcome: TestOutcome) -> list[Any]:
 
     The points as the result (what nbgrader reads), then what the student may read.
     """
-    points = nbformat.v4.new_output(
-        "execute_result", {"text/plain": repr(float(outcome.points))}, execution_count=1
-    )
+    points = {"text/plain": repr(float(outcome.points))}
     return [
-        points,
-        *(nbformat.v4.new_output("display_data", {"text/plain": text}) for text in explanation(outcome)),
+        {"output_type": "execute_result", "data": points, "metadata": {}, "execution_count": 1},
+        *(_shown({"text/plain": text}) for text in explanation(outcome)),
     ]
+
+
+def _shown(data: dict[str, str], metadata: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"output_type": "display_data", "data": data, "metadata": metadata or {}}
 
 
 def explanation(outcome: TestOutcome) -> list[str]:
@@ -265,17 +266,16 @@ def run_outputs(run: dict[str, Any]) -> list[Any]:
     outputs = []
     for name in ("stdout", "stderr"):
         if run[name]:
-            outputs.append(nbformat.v4.new_output("stream", name=name, text=run[name]))
+            outputs.append({"output_type": "stream", "name": name, "text": run[name]})
     for shown in run["outputs"]:
         metadata = (
             {"image/png": {"alt": shown["alt"]}} if shown["alt"] and "image/png" in shown["data"] else {}
         )
-        outputs.append(nbformat.v4.new_output("display_data", dict(shown["data"]), metadata=metadata))
+        outputs.append(_shown(dict(shown["data"]), metadata))
     error = run["error"]
     if error is not None:
         where = f" ({error['where']})" if error["where"] else ""
         text = f"{error['type']}{where}: {error['text']}"
-        outputs.append(
-            nbformat.v4.new_output("error", ename=error["type"], evalue=error["text"], traceback=[text])
-        )
+        said = {"ename": error["type"], "evalue": error["text"], "traceback": [text]}
+        outputs.append({"output_type": "error", **said})
     return outputs

@@ -26,7 +26,7 @@ from autograder import cgroup
 from autograder.errors import CourseError
 from autograder.inside import wire
 from autograder.inside.channel import Channel, Closed, Late
-from autograder.settings import Limits
+from autograder.settings import ONE_THREAD, Limits
 
 NOBODY = 65534
 START_SECONDS = 90.0
@@ -37,15 +37,8 @@ _START = (
     "from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
 )
 _CLEAN = ("-s", "-P")  # no user site, no working folder on the path; PYTHONHASHSEED must count, so not -I
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 ENVIRONMENT = {
-    **dict.fromkeys(_THREADS, "1"),
+    **ONE_THREAD,
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp/home",
     "LANG": "C.UTF-8",

@@ -10,6 +10,15 @@ from typing import Any
 
 from autograder.errors import CourseError
 
+#: Programs that compute side by side take one thread each; set before numpy or torch is imported.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+}
+
 
 @dataclass(frozen=True)
 class Limits:

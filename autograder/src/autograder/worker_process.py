@@ -32,7 +32,7 @@ from autograder.grade import (
 from autograder.inside.isolation import be_called
 from autograder.intake import HandIn
 from autograder.records import Result
-from autograder.sandbox import ENVIRONMENT
+from autograder.settings import ONE_THREAD
 
 _LENGTH = struct.Struct("!Q")
 RETRIES = 2
@@ -113,7 +113,7 @@ class WorkerProcess:
         return dict(answer)
 
     def _start(self) -> None:
-        environment = {**os.environ, **{k: v for k, v in ENVIRONMENT.items() if k.endswith("_THREADS")}}
+        environment = {**os.environ, **ONE_THREAD}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "autograder.worker_process"],
             stdin=subprocess.PIPE,

@@ -134,18 +134,6 @@ def limit_own_memory(more_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def take_first_steps() -> None:
-    """A process's first optimizer step imports torch's compiler, which takes a second and a half; do it once,
-    before forking.
-    """
-    import torch
-
-    weight = torch.nn.Parameter(torch.ones(2))
-    for kind in (torch.optim.SGD, torch.optim.AdamW):
-        weight.sum().backward()
-        kind([weight], lr=0.1).step()
-
-
 def make_cheap_to_copy() -> None:
     """Put this process's own memory into huge pages, where the kernel can (Linux 6.1).
 

@@ -24,7 +24,7 @@ _shell: Any = None
 
 
 def prepare() -> None:
-    """Build the IPython shell that cells run in and seed numpy and torch; done once, before forking."""
+    """Build the IPython shell that cells run in and seed numpy; done once, before forking."""
     global _shell
     from IPython.core.displayhook import DisplayHook
     from IPython.core.displaypub import DisplayPublisher
@@ -68,8 +68,6 @@ def prepare() -> None:
     _outputs.clear()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
 
 
 _outputs: list[tuple[str, Any, Any]] = []

@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any
 
-from autograder.inside import isolation
+from autograder.inside import isolation, warm_torch
 
 TICK_SECONDS = 0.05
 
@@ -83,8 +83,7 @@ def warm_up(modules: list[str]) -> list[str]:
         except Exception as error:
             notes.append(f"{name} could not be imported in the sandbox: {type(error).__name__}: {error}")
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-        isolation.take_first_steps()
+        warm_torch.warm_up()
     if "matplotlib.pyplot" in sys.modules:
         from matplotlib import pyplot
 
