@@ -674,7 +674,7 @@ def _as_notebook(notebook: AssignmentNotebook, rebuilt: Rebuilt, runs: dict[int,
                 "kind": cell.kind,
                 "source": cell.source,
                 "ours": positions[id(cell.origin)] if cell.origin is not None else None,
-                "run": dataclasses.asdict(run) if run is not None else None,
+                "run": dict(vars(run)) if run is not None else None,
             }
         )
     return {"cells": cells}

@@ -20,7 +20,15 @@ from typing import Any
 
 import nbformat
 from nbconvert.preprocessors.sanitize import SanitizeHTML
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import (
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    Notebook,
+    SubmittedNotebook,
+)
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 from nbgrader.utils import parse_utc
 
@@ -37,12 +45,49 @@ from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOut
 from autograder.safe_markdown import make_harmless
 
 
-class _Save(SaveAutoGrades):
-    """nbgrader's SaveAutoGrades in a session that is already open."""
+class _Rows:
+    """The grades and comments of one submission, fetched at once; what nbgrader's SaveAutoGrades asks a
+    gradebook for, one by one. Its commits are left to the one that ends the transaction.
+    """
 
-    def __init__(self, gradebook: Gradebook, **settings: Any) -> None:
+    def __init__(self, gradebook: Gradebook, submission: Any) -> None:
+        self._grades = self._by_cell(gradebook, submission, Grade)
+        self._comments = self._by_cell(gradebook, submission, Comment)
+        self.db = self
+
+    @staticmethod
+    def _by_cell(gradebook: Gradebook, submission: Any, kind: Any) -> dict[tuple[str, str], Any]:
+        rows = (
+            gradebook.db.query(Notebook.name, BaseCell.name, kind)
+            .join(SubmittedNotebook, SubmittedNotebook.id == kind.notebook_id)
+            .join(Notebook, Notebook.id == SubmittedNotebook.notebook_id)
+            .join(BaseCell, BaseCell.id == kind.cell_id)
+            .filter(SubmittedNotebook.assignment_id == submission.id)
+        )
+        return {(notebook, cell): found for notebook, cell, found in rows}
+
+    def find_grade(self, cell: str, notebook: str, *_: str) -> Any:
+        return self._found(self._grades, cell, notebook)
+
+    def find_comment(self, cell: str, notebook: str, *_: str) -> Any:
+        return self._found(self._comments, cell, notebook)
+
+    @staticmethod
+    def _found(rows: dict[tuple[str, str], Any], cell: str, notebook: str) -> Any:
+        if (notebook, cell) not in rows:
+            raise MissingEntry(f"{notebook} has no cell {cell} in the gradebook")
+        return rows[notebook, cell]
+
+    def commit(self) -> None:
+        """Not yet."""
+
+
+class _Save(SaveAutoGrades):
+    """nbgrader's SaveAutoGrades on rows that have been fetched."""
+
+    def __init__(self, rows: _Rows, **settings: Any) -> None:
         super().__init__(**settings)
-        self.gradebook = gradebook
+        self.gradebook = rows
 
     def preprocess(self, nb: Any, resources: Any) -> Any:
         self.notebook_id = resources["nbgrader"]["notebook"]
@@ -103,6 +148,7 @@ class Recorder:
             with contextlib.suppress(ValueError, OverflowError):
                 moment = {"timestamp": parse_utc(result.timestamp)} if result.timestamp else {}
             submission = book.update_or_create_submission(name, result.student, **moment)
+            rows = _Rows(book, submission)
             for notebook, document in documents.items():
                 resources = {
                     "nbgrader": {
@@ -112,22 +158,18 @@ class Recorder:
                         "db_url": self.folder.db_url,
                     }
                 }
-                _Save(book, config=self.folder.config).preprocess(document, resources)
+                _Save(rows, config=self.folder.config).preprocess(document, resources)
             for notebook_result in result.notebooks:
                 for outcome in notebook_result.outcomes:
                     if outcome.status == INTERNAL:
-                        grade = book.find_grade(
-                            outcome.grade_id, notebook_result.notebook, name, result.student
-                        )
+                        grade = rows.find_grade(outcome.grade_id, notebook_result.notebook)
                         grade.auto_score = None
                         grade.needs_manual_grade = True
                 for cell in (
                     notebook_result.review_cells
                 ):  # the rescue was in doubt: the score stands, and a person is asked
                     with contextlib.suppress(MissingEntry):
-                        book.find_grade(
-                            cell, notebook_result.notebook, name, result.student
-                        ).needs_manual_grade = True
+                        rows.find_grade(cell, notebook_result.notebook).needs_manual_grade = True
             penalized = any(n.late_submission_penalty for n in submission.notebooks)
             return bool(submission.total_seconds_late > 0 or penalized)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 PASSED, PARTIAL, FAILED = "passed", "partial", "failed"
@@ -100,8 +100,11 @@ class Result:
         return tuple(o for n in self.notebooks for o in n.outcomes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the journal; `from_json` brings it back."""
-        return asdict(self)
+        """Plain data for the journal, which shares what it holds with the result; `from_json` brings it
+        back.
+        """
+        notebooks = [{**vars(n), "outcomes": [dict(vars(o)) for o in n.outcomes]} for n in self.notebooks]
+        return {**vars(self), "notebooks": notebooks}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Result:

@@ -10,6 +10,7 @@ import builtins
 import os
 import pickle
 import random
+import re
 import socket
 import sys
 import types
@@ -55,6 +56,11 @@ def prepare() -> None:
         def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
             pass
 
+        def transform_cell(self, raw_cell: str) -> str:
+            if is_plain(raw_cell) and not self.input_transformers_post:
+                return raw_cell if raw_cell.endswith("\n") else raw_cell + "\n"
+            return str(super().transform_cell(raw_cell))
+
     config = Config()
     config.HistoryManager.enabled = False
     config.Completer.use_jedi = False
@@ -64,13 +70,27 @@ def prepare() -> None:
     _shell = Shell.instance(config=config, display_pub_class=Publisher, displayhook_class=Hook)
     if "matplotlib.pyplot" in sys.modules:
         _shell.enable_matplotlib("inline")
-    _shell.run_cell("None", store_history=False)
+    # Seeding torch reads the sources of all that calls it, IPython's too.
+    first = "__import__('torch').manual_seed(0)" if "torch" in sys.modules else "None"
+    _shell.run_cell(first + ";", store_history=False)
     _outputs.clear()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
 
 
 _outputs: list[tuple[str, Any, Any]] = []
+_SPECIAL = re.compile(
+    r"[!?]"  # shell commands, help
+    r"|=[ \t]*%"  # the result of a magic
+    r"|^[ \t]*(?:[%,;/]|>>>|\.\.\.|In ?\[)"  # magics, calls without parentheses, pasted prompts
+    r"|\A\s",  # an indented cell, or one that begins with empty lines
+    re.MULTILINE,
+)
+
+
+def is_plain(source: str) -> bool:
+    """Whether IPython would hand a cell to Python as it is. May say no; then IPython tokenizes it to see."""
+    return _SPECIAL.search(source) is None
 
 
 class _Session:
