@@ -42,7 +42,7 @@ from autograder.course_folder import (
 )
 from autograder.diagnosis import Explainer, WrongAnswer
 from autograder.effects import Before
-from autograder.inside import warm_torch
+from autograder.inside import first_calls
 from autograder.inside.isolation import (
     be_called,
     end_with_parent,
@@ -172,8 +172,9 @@ class Worker:
         for name in grading.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        first_calls.call_numpy()
         if "torch" in sys.modules:
-            warm_torch.warm_up()
+            first_calls.call_torch()
         os.environ.update(
             {k: ENVIRONMENT[k] for k in ("NBGRADER_EXECUTION", "NEXTWORD_PRESET", "HF_HUB_OFFLINE")}
         )

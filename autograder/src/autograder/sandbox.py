@@ -37,6 +37,8 @@ _START = (
     "from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
 )
 _CLEAN = ("-s", "-P")  # no user site, no working folder on the path; PYTHONHASHSEED must count, so not -I
+#: Asks the C library for memory in huge pages, where the kernel has them: cheaper to fill and to copy.
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
 ENVIRONMENT = {
     **ONE_THREAD,
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -44,6 +46,7 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
+    "GLIBC_TUNABLES": HUGE_PAGES,
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PIP_NO_INDEX": "1",

@@ -32,6 +32,7 @@ from autograder.grade import (
 from autograder.inside.isolation import be_called
 from autograder.intake import HandIn
 from autograder.records import Result
+from autograder.sandbox import HUGE_PAGES
 from autograder.settings import ONE_THREAD
 
 _LENGTH = struct.Struct("!Q")
@@ -113,7 +114,7 @@ class WorkerProcess:
         return dict(answer)
 
     def _start(self) -> None:
-        environment = {**os.environ, **ONE_THREAD}
+        environment = {**os.environ, **ONE_THREAD, "GLIBC_TUNABLES": HUGE_PAGES}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "autograder.worker_process"],
             stdin=subprocess.PIPE,

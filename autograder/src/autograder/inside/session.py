@@ -25,7 +25,7 @@ _shell: Any = None
 
 
 def prepare() -> None:
-    """Build the IPython shell that cells run in and seed numpy; done once, before forking."""
+    """Build the IPython shell that cells run in; done once, before forking."""
     global _shell
     from IPython.core.displayhook import DisplayHook
     from IPython.core.displaypub import DisplayPublisher
@@ -74,8 +74,6 @@ def prepare() -> None:
     first = "__import__('torch').manual_seed(0)" if "torch" in sys.modules else "None"
     _shell.run_cell(first + ";", store_history=False)
     _outputs.clear()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)
 
 
 _outputs: list[tuple[str, Any, Any]] = []

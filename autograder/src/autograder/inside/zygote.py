@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any
 
-from autograder.inside import isolation, warm_torch
+from autograder.inside import first_calls, isolation
 
 TICK_SECONDS = 0.05
 
@@ -82,8 +82,10 @@ def warm_up(modules: list[str]) -> list[str]:
             importlib.import_module(name)
         except Exception as error:
             notes.append(f"{name} could not be imported in the sandbox: {type(error).__name__}: {error}")
+    if "numpy" in sys.modules:
+        first_calls.call_numpy()
     if "torch" in sys.modules:
-        warm_torch.warm_up()
+        first_calls.call_torch()
     if "matplotlib.pyplot" in sys.modules:
         from matplotlib import pyplot
 

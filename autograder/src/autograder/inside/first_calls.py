@@ -1,7 +1,9 @@
-"""What torch does once in a process, done before forking; and what it need not do at all, put off.
+"""What numpy and torch do once in a process, done before forking; and what torch need not do, put off.
 
-The first optimizer step in a process imports torch's compiler, only to say that there is nothing to compile:
-eight hundred modules with those of sympy, a second of processor time, 70 MB in each copy of the process.
+A process's first product of matrices takes milliseconds, its first LSTM forty, as libraries inside choose
+what to compute with. The first optimizer step imports torch's compiler, only to say that there is nothing to
+compile: eight hundred modules with those of sympy, a second of processor time, 70 MB in each copy of the
+process.
 """
 
 from __future__ import annotations
@@ -17,16 +19,49 @@ from typing import Any
 _COMPILER = "torch._dynamo"
 
 
-def warm_up() -> None:
-    """One thread, no compiler until somebody asks for it, the first steps taken, seeds set."""
+def call_numpy() -> None:
+    """Do once what notebooks do with numpy. Leaves its global generator seeded with 0."""
+    import numpy as np
+
+    x = np.random.default_rng(0).normal(size=(4, 4))
+    np.testing.assert_allclose(x @ x.T, np.einsum("ij,kj->ik", x, x))
+    assert np.allclose(np.linalg.norm(x, axis=-1) ** 2, np.sum(x * x, -1))
+    for array in (np.exp(x - x.max()), np.argsort(x), np.unique(np.arange(4)), np.array(["a", "b"])):
+        repr(array)
+    np.random.seed(0)  # noqa: NPY002  (the generator that students' code draws from)
+
+
+def call_torch() -> None:
+    """Do once what notebooks do with torch, in one thread. Leaves its generator seeded with 0."""
     import torch
+    from torch import nn
+    from torch.nn import functional
 
     torch.set_num_threads(1)
     put_off_compiler()
-    weight = torch.nn.Parameter(torch.ones(2))
+    tokens = torch.arange(6).reshape(2, 3)
+    x = nn.LayerNorm(8)(nn.Embedding(6, 8)(tokens) + torch.randn(3, 8))
+    for recurrent in (nn.RNN(8, 8), nn.GRU(8, 8), nn.LSTM(8, 8)):
+        x = recurrent(x)[0]
+    mask = torch.tril(torch.ones(3, 3, dtype=torch.bool))
+    weights = torch.softmax((x @ x.transpose(-2, -1)).masked_fill(~mask, float("-inf")), -1)
+    x = weights @ x + functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+    x = torch.cat([functional.gelu(x), functional.relu(x), torch.tanh(x), torch.sigmoid(x)], -1)
+    logits = nn.Linear(32, 6)(functional.dropout(x, 0.1))
     for kind in (torch.optim.SGD, torch.optim.AdamW):
-        weight.sum().backward()
-        kind([weight], lr=0.1).step()
+        head = nn.Linear(6, 6)
+        loss = functional.cross_entropy(head(logits.detach()).flatten(0, 1), tokens.flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        kind(head.parameters(), lr=0.1).step()
+    logits.sum().backward()
+    with torch.no_grad():
+        probabilities = torch.softmax(logits[0], -1)
+        drawn = torch.multinomial(probabilities, 2)
+        best = probabilities.topk(2).indices, probabilities.argmax(-1), probabilities.sort(-1)[0].cumsum(-1)
+        repr((drawn, best, head, torch.stack([probabilities, probabilities.exp().log()]).numpy()))
+        assert torch.allclose(torch.tensor(probabilities.numpy()).sum(-1), torch.ones(3), atol=1e-4)
+        assert torch.isfinite(probabilities).all().item() and torch.equal(drawn, drawn.clone())
     torch.manual_seed(0)  # the first time it reads its own source, for a GPU's benefit
 
 
