@@ -55,7 +55,8 @@ class Before:
     def _only_defines(self, node: ast.stmt) -> bool:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             packages = {m.split(".")[0] for m in names.imported_modules(ast.Module([node], []))}
-            return bool(packages) and packages <= self._importable
+            everything = any(alias.name == "*" for alias in node.names)
+            return bool(packages) and packages <= self._importable and not everything
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return not node.decorator_list and _is_plain_signature(node)
         if isinstance(node, ast.ClassDef):
