@@ -24,11 +24,11 @@ tests alone, one after the other in one warm process: no sandbox, no gradebook, 
 Seconds are of the wall clock; processor seconds are those of all processes, start-up and recording
 included; memory is the largest sum over all processes of what each does not share."""
 NOTES = """What stands between us and the floor is copying processes. Each copy of a process that holds torch,
-one for the hand-in, one for its referee, one for each test, costs 3 to 7 ms of processor time, and
-then the pages that it writes to: two to five thousand page faults each. Memory in huge pages
-(`make_cheap_to_copy`) brought a copy down from 17 ms, one clone(2) into all namespaces saved
-another copy. What did not help: collapsing the pages most written to into huge ones of the copy's
-own (`MADV_COLLAPSE`), which saved a quarter of the faults and no time."""
+one for the hand-in, one for its keeper, one for its referee, one for each test, costs about 5 ms of
+processor time with its end, and then the pages that it writes to: one to two thousand page faults
+each. docs/design.md says what was done about it. What did not help: collapsing the pages most
+written to into huge ones of the copy's own (`MADV_COLLAPSE`), program text in huge pages, filling the
+holes in Python's memory before copying, keeping a hand-in's processes on one core."""
 
 
 def measure(runs: int, sizes: Sequence[int] = SIZES) -> Report:

@@ -7,6 +7,7 @@ import builtins
 import symtable
 from functools import lru_cache
 
+_LONGEST_KEPT = 20_000  # letters; the tree of a cell takes hundreds of times its memory
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "get_ipython", "display"}
 
 
@@ -26,13 +27,19 @@ def plain_python(source: str) -> str:
         raise SyntaxError(f"IPython can't read the cell: {error}") from None
 
 
-@lru_cache(maxsize=512)
 def parse(source: str) -> ast.Module | None:
     """The syntax tree of a cell, or None if it is not Python. It is shared: to be read only."""
+    return _kept_tree(source) if len(source) <= _LONGEST_KEPT else _tree(source)
+
+
+def _tree(source: str) -> ast.Module | None:
     try:
         return ast.parse(plain_python(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+_kept_tree = lru_cache(maxsize=512)(_tree)
 
 
 @lru_cache(maxsize=4096)
