@@ -78,3 +78,20 @@ def test_a_compiler_that_is_there_already_stays() -> None:
     code += "first_calls.call_torch()\nassert torch._dynamo is real is sys.modules['torch._dynamo']"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_seeds_for_absent_devices_are_forgotten() -> None:
+    run("""
+before = torch.random.get_rng_state()
+torch.cuda.manual_seed_all(1)
+assert torch.equal(before, torch.random.get_rng_state())
+torch.manual_seed(7)
+assert torch.equal(torch.randn(3), torch.randn(3, generator=torch.Generator().manual_seed(7)))
+assert not torch.cuda.is_available() and not torch.cuda._lazy_seed_tracker.get_calls()
+try:
+    torch.cuda.manual_seed_all("one")
+except ValueError:
+    pass
+else:
+    raise AssertionError("a seed that is no number")
+""")

@@ -226,6 +226,7 @@ def test_a_hand_in_can_not_make_itself_our_fault(worker: Worker) -> None:
 
 def test_two_hand_ins_share_no_terminal(worker: Worker) -> None:
     worker.grading = grading()
+    worker.sandbox.ensure()
     with worker.sandbox.open() as first, worker.sandbox.open() as second:
         opened = first.run_cell(
             "import os\nmaster = os.open('/dev/ptmx', os.O_RDWR)\nprint(os.listdir('/dev/pts'))"
@@ -236,6 +237,7 @@ def test_two_hand_ins_share_no_terminal(worker: Worker) -> None:
 
 
 def test_memory_without_a_name_is_refused(worker: Worker) -> None:
+    worker.sandbox.ensure()
     with worker.sandbox.open() as session:
         run = session.run_cell("import os\nos.memfd_create('x')")
     assert run.error is not None and run.error["type"] == "PermissionError"

@@ -183,7 +183,6 @@ class Worker:
         self._retired: list[Sandbox] = []
         self._users: Counter[int] = Counter()
         self._look_ahead()
-        gc.collect()
         gc.freeze()
         gc.enable()
         make_cheap_to_copy()
@@ -446,10 +445,10 @@ def _run_and_judge(
 
     def take(tests: list[str]) -> None:
         nonlocal threaded
-        for grade_id in tests:
-            snapshots[grade_id] = session.snapshot()
-            threaded = threaded or (snapshots[grade_id] is None and not session.main.closed)
-            waiting.remove(grade_id)
+        copies = session.snapshots(len(tests))
+        threaded = threaded or copies is None
+        snapshots.update(zip(tests, copies or (), strict=False))
+        waiting[:] = waiting[len(tests) :]
 
     with sandbox.open() as session:
         _put(session, files)

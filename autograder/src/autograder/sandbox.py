@@ -32,6 +32,7 @@ NOBODY = 65534
 START_SECONDS = 90.0
 GRACE_SECONDS = 1.5
 MAX_OUTPUTS = 500  # displayed by one cell
+MAX_COPIES = 64  # asked for in one message
 _START = (
     "import sys; sys.path.insert(0, '/grader'); "
     "from autograder.inside import zygote; zygote.main(int(sys.argv[1]))"
@@ -464,30 +465,40 @@ class Session:
         run.stdout, run.stderr = self._take_output()
         return run
 
-    def snapshot(self) -> Peer | None:
-        """A copy of the student's process as it is now, which will answer one test.
+    def snapshots(self, count: int) -> list[Peer] | None:
+        """Copies of the student's process as it is now, each of which will answer one test.
 
-        None when it runs threads, or is gone.
+        None when it runs threads; fewer than asked for, or none at all, when it is gone.
         """
-        if self.main.closed:
-            return None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        made: list[Peer] = []
+        while len(made) < count and not self.main.closed:
+            more = self._copies(min(count - len(made), MAX_COPIES))
+            if more is None:
+                return None
+            made += more
+        return made
+
+    def _copies(self, count: int) -> list[Peer] | None:
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(count)]
+        deadline = self.until(self.limits.cell_seconds)
+        pids: Any = None
         try:
-            self.main.channel.send({"op": "snapshot"}, (), self.until(self.limits.cell_seconds))
-            socket.send_fds(self.main.channel.sock, [b"f"], [theirs.fileno()])
-            reply, _ = self.main.receive(self.until(self.limits.cell_seconds))
+            self.main.channel.send({"op": "snapshots", "count": count}, (), deadline)
+            socket.send_fds(self.main.channel.sock, [b"f"], [theirs.fileno() for _, theirs in pairs])
+            pids = self.main.receive(deadline)[0].get("pids")
         except (Closed, Late, OSError, wire.WireError):
             self.main.close()
-            ours.close()
-            return None
         finally:
-            theirs.close()
-        if "pid" not in reply:
-            ours.close()
-            return None
-        peer = Peer(ours, self)
-        peer.pid = reply["pid"] if type(reply["pid"]) is int else None
-        return peer
+            for _, theirs in pairs:
+                theirs.close()
+        if not isinstance(pids, list) or len(pids) != count:
+            for ours, _ in pairs:
+                ours.close()
+            return [] if self.main.closed else None
+        peers = [Peer(ours, self) for ours, _ in pairs]
+        for peer, pid in zip(peers, pids, strict=True):
+            peer.pid = pid if type(pid) is int else None
+        return peers
 
     def end_main(self) -> None:
         """The student's cells are done: end their process, keep its snapshots."""

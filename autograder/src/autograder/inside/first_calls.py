@@ -62,7 +62,21 @@ def call_torch() -> None:
         repr((drawn, best, head, torch.stack([probabilities, probabilities.exp().log()]).numpy()))
         assert torch.allclose(torch.tensor(probabilities.numpy()).sum(-1), torch.ones(3), atol=1e-4)
         assert torch.isfinite(probabilities).all().item() and torch.equal(drawn, drawn.clone())
-    torch.manual_seed(0)  # the first time it reads its own source, for a GPU's benefit
+    ignore_absent_devices()
+    torch.manual_seed(0)
+
+
+def ignore_absent_devices() -> None:
+    """Let seeds for devices that this machine lacks be forgotten at once.
+
+    torch keeps each of them for the day that one appears, with a printed stack of its callers: a millisecond.
+    """
+    import torch
+
+    for name in ("cuda", "xpu", "mtia"):
+        device: Any = getattr(torch, name, None)
+        if hasattr(device, "manual_seed_all") and not device.is_available():
+            device.manual_seed_all = int  # as it says of itself: silently ignored, but a number it must be
 
 
 def put_off_compiler() -> None:

@@ -14,6 +14,7 @@ import platform
 import resource
 import signal
 import struct
+from functools import cache
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -60,7 +61,7 @@ def fork_into_namespaces() -> int:
     milliseconds. Needs a process with one thread, as libc's own handlers of fork are passed over.
     Raises OSError.
     """
-    number = _CLONE[_ARCHITECTURES[platform.machine()][0]]
+    number = _CLONE[ARCHITECTURES[platform.machine()][0]]
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
     # A PyDLL keeps the interpreter's lock over the call, so the child holds it as well.
@@ -224,7 +225,7 @@ _DENIED = {
     "fanotify_init": (300, 262), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
 }  # fmt: skip
 _CLONE, _CLONE3, _PRLIMIT64 = (56, 220), (435, 435), (302, 261)
-_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def filter_system_calls() -> bool:
@@ -233,9 +234,21 @@ def filter_system_calls() -> bool:
 
     Returns False on a machine whose call numbers are not listed here; the caller says what is weaker then.
     """
-    if platform.machine() not in _ARCHITECTURES:
+    if platform.machine() not in ARCHITECTURES:
         return False
-    column, audit = _ARCHITECTURES[platform.machine()]
+    program = filter_program()
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(
+        struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer)), 16
+    )
+    prctl(_PR_SET_SECCOMP, 2, ctypes.cast(header, ctypes.c_void_p))
+    return True
+
+
+@cache
+def filter_program() -> bytes:
+    """The seccomp filter of this machine, compiled; eight bytes for each instruction."""
+    column, audit = ARCHITECTURES[platform.machine()]
     load, jump_eq, jump_ge, jump_set, give = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, kill, eperm, enosys = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
     program: list[tuple[int, int, int, int]] = [
@@ -265,8 +278,4 @@ def filter_system_calls() -> bool:
         (give, 0, 0, eperm),
         (give, 0, 0, allow),
     ]
-    code = b"".join(struct.pack("=HBBI", *line) for line in program)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    header = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", len(program), ctypes.addressof(buffer)), 16)
-    prctl(_PR_SET_SECCOMP, 2, ctypes.cast(header, ctypes.c_void_p))
-    return True
+    return b"".join(struct.pack("=HBBI", *line) for line in program)
