@@ -144,6 +144,20 @@ def test_each_test_has_a_process_of_its_own(worker: Worker) -> None:
     assert points(worker, {"two": "import os\ndef two(): os._exit(0)"}) == [1, 0]
 
 
+SOCKETS = """import os
+def sockets():
+    places = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return sum(os.path.islink(p) and os.readlink(p).startswith("socket:") for p in places)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", [{}, {5: "two()"}])
+def test_no_copy_can_answer_in_place_of_another(worker: Worker, extra: dict[int, str]) -> None:
+    one, two = f"{SOCKETS}def one(): return sockets()", "def two(): return 1 + sockets()"
+    assert points(worker, {"one": one, "two": two}, extra) == [1, 1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("extra", "copies"), [({}, 1), ({5: "two()"}, 2), ({3: "one()"}, 1), ({2: "one()"}, 1)]

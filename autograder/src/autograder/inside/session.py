@@ -79,7 +79,8 @@ _SPECIAL = re.compile(
     r"[!?]"  # shell commands, help
     r"|=[ \t]*%"  # the result of a magic
     r"|^[ \t]*(?:[%,;/]|>>>|\.\.\.|In ?\[)"  # magics, calls without parentheses, pasted prompts
-    r"|\A\s",  # an indented cell, or one that begins with empty lines
+    r"|^[^\S\n]+$"  # blanks alone
+    r"|\A\s|[^\S\n]\s*\Z",  # an indented cell, one that begins with empty lines or ends in blanks
     re.MULTILINE,
 )
 
@@ -258,18 +259,22 @@ class _Session:
         for fd in fds if threads == 1 else ():
             pid = os.fork()
             if not pid:
-                self.become_copy(fd)
+                self.become_copy(fd, [other for other in fds if other != fd])
             pids.append(pid)
         for fd in fds:
             os.close(fd)
         self.channel.send({"pids": pids})
 
-    def become_copy(self, fd: int) -> None:
-        """In a fresh copy: answer on this socket until it is closed. Never returns."""
+    def become_copy(self, fd: int, others: list[int]) -> None:
+        """In a fresh copy: answer on this socket until it is closed; no copy holds another's. Never
+        returns.
+        """
         status = 1
         try:
             isolation.be_called("course-test")
             self.channel.sock.close()
+            for other in others:
+                os.close(other)
             self.channel = Channel(socket.socket(fileno=fd), self.channel.max_bytes)
             self.loop()
             status = 0
