@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from engine import Cells, grading, hand_in, solved
+import torch  # noqa: F401  (so that it is there)
+from engine import LIMITS, Cells, grading, hand_in, solved
 from hypothesis import given
 from hypothesis import strategies as st
-from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.interactiveshell import InteractiveShell
 
 from autograder.effects import Before
 from autograder.grade import Worker, _scratch, grade_notebook
 from autograder.inside.session import is_plain
 from autograder.sandbox import Session
 
-EARLIER = "import numpy as np\nrate = 0.1  # a comment about heads\ndef mean(values): return helper(values)"
+EARLIER = """import numpy as np
+rate = 0.1  # a comment about heads: are they many?
+\u03bc = 1
+def mean(values): return helper(values)"""
 
 UNNOTICED = [
     "",
@@ -25,7 +31,7 @@ UNNOTICED = [
     "class Block(np.ndarray):\n    'One block.'\n    width = 3\n    def forward(self, x): return x",
     "WIDTH = 3\nNAMES = ['a', {'b': -1}]",
     "import math\nfrom collections import Counter",
-    "import torch\nfrom torch import nn",
+    "import torch.nn as neural\nfrom torch import nn",
     "pass",
 ]
 NOTICED = {
@@ -40,6 +46,9 @@ NOTICED = {
     "a word in a comment": "heads = 2",
     "an import under an earlier name": "import numpy as np",
     "a module that nobody knows": "import my_own_file",
+    "a module that is not there yet": "import this",
+    "a part that is not there yet": "from concurrent.futures import nothing_there",
+    "a letter that Python reads as another": "\u00b5 = 2",
     "an import of everything": "from math import *",
     "a relative import": "from . import something",
     "a decorator": "@np.vectorize\ndef scale(x): return x",
@@ -58,8 +67,11 @@ NOTICED = {
 }
 
 
+SHELL = InteractiveShell()
+
+
 def before(*sources: str) -> Before:
-    made = Before(["torch.nn", "numpy"])
+    made = Before()
     for source in sources or (EARLIER, "assert mean([1]) == wanted"):
         made.add(source)
     return made
@@ -77,7 +89,7 @@ def test_what_could_be_noticed(why: str) -> None:
 
 @pytest.mark.parametrize(
     "looking",
-    ["x = globals()", "eval('late')", "import inspect", "import sys; sys.modules['__main__']", "dir()",
+    ["x = globals()", "%run -i helpers.py", "!true", "import IPython; IPython.get_ipython()", "eval('late')", "import inspect", "import sys; sys.modules['__main__']", "dir()",
      "class A:\n    def __init_subclass__(cls): A.seen = cls", "get_ipython().user_ns"],
 )  # fmt: skip
 def test_who_looks_around_notices_everything(looking: str) -> None:
@@ -90,9 +102,10 @@ def test_a_module_put_into_evaluation_mode_is_not_looking_around() -> None:
 
 @given(st.text("abx =%!?,;/.>[]()\n\t \\'\"#", max_size=40))
 def test_cells_that_go_to_python_as_they_are_are_those_that_ipython_would_leave_alone(source: str) -> None:
+    source = f"a = 1\n{source}"  # a single line is never taken for plain
     if is_plain(source):
         ended = source if source.endswith("\n") else source + "\n"
-        assert TransformerManager().transform_cell(source) == ended
+        assert SHELL.transform_cell(source) == ended
 
 
 CELLS: Cells = [
@@ -142,6 +155,53 @@ def test_each_test_has_a_process_of_its_own(worker: Worker) -> None:
     leaving = "import os\ndef one(): os._exit(0)"
     assert points(worker, {"one": leaving}) == [0, 1]
     assert points(worker, {"two": "import os\ndef two(): os._exit(0)"}) == [1, 0]
+
+
+@pytest.mark.slow
+def test_whether_a_copy_is_made_tells_nothing_of_a_hidden_test(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [(k, g, s.replace("assert one() == 1\n", "secret_word = one()\n"), p) for k, g, s, p in CELLS]
+    assert "secret_word" in cells[2][2]
+    copy, made = Session.snapshots, []
+    monkeypatch.setattr(Session, "snapshots", lambda self, n: made.append(n) or copy(self, n))
+    for guess in ("secret_word", "no_such_word"):
+        with _scratch({}):
+            handin = hand_in(solved(cells), cells, {3: f"{guess} = 1"})
+            grading_of = grading(cells)
+            grade_notebook(grading_of, grading_of.assignment.notebooks[0], handin, worker.sandbox)
+    assert made == [1, 1]
+
+
+@pytest.mark.slow
+def test_the_feedback_says_how_a_copy_ended_whichever_test_it_was(worker: Worker) -> None:
+    leaving = {"one": "import os\ndef one(): os._exit(3)", "two": "import os\ndef two(): os._exit(4)"}
+    outcomes = worker.grade(hand_in({**solved(CELLS), **leaving}, CELLS)).outcomes
+    said = [outcome.message for outcome in outcomes]
+    assert "exit status 3" in said[0] and "exit status 4" in said[1], said
+
+
+@pytest.mark.slow
+def test_where_processes_run_out_the_tests_run_in_the_students_own() -> None:
+    made = Worker(grading(CELLS, replace(LIMITS, processes=3)))
+    try:
+        pool = "import os, time\nif not os.fork():\n    time.sleep(60)"
+        assert points(made, {}, {1: pool}) == [1, 1]
+    finally:
+        made.close()
+
+
+@pytest.mark.slow
+def test_copies_draw_the_same_random_numbers(worker: Worker) -> None:
+    seeding = "import random\nrandom.seed(5)\nwanted = random.Random(5).random()\ndef one(): return 1 if random.random() == wanted else 0"
+    assert points(worker, {"one": seeding, "two": "def two(): return 1 + one()"}) == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_cell_of_one_line_may_be_a_magic_without_its_mark(worker: Worker) -> None:
+    result = worker.grade(hand_in(solved(CELLS), CELLS, {1: "pwd"}))
+    run = result.notebooks[0].rebuilt["cells"][1]["run"]
+    assert run["error"] is None and "/tmp/work" in str(run["outputs"])
 
 
 SOCKETS = """import os

@@ -83,7 +83,7 @@ def test_a_compiler_that_is_there_already_stays() -> None:
 def test_seeds_for_absent_devices_are_forgotten() -> None:
     run("""
 before = torch.random.get_rng_state()
-torch.cuda.manual_seed_all(1)
+assert torch.cuda.manual_seed_all(1) is torch.cuda.manual_seed_all(seed=1) is None
 assert torch.equal(before, torch.random.get_rng_state())
 torch.manual_seed(7)
 assert torch.equal(torch.randn(3), torch.randn(3, generator=torch.Generator().manual_seed(7)))

@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from autograder.errors import CourseError
-from autograder.settings import ONE_THREAD
+from autograder.settings import ONE_CORE
 
 if TYPE_CHECKING:
     from autograder.build import Course
@@ -66,7 +66,7 @@ def imports() -> Iterator[None]:
     """Import modules for good: nothing in them is ever looked at for garbage. No threads for numpy, which
     would only wait beside those that grade.
     """
-    for name in ONE_THREAD:
+    for name in ONE_CORE:
         os.environ.setdefault(name, "1")
     gc.disable()
     yield

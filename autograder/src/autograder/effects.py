@@ -5,7 +5,9 @@ costs most, and a process that is copied between two cells pays again for each p
 Where a cell does nothing but define what nothing before it can notice, the copy can as well be made after it,
 beside the copies for later tests.
 
-Whoever outwits this changes at most what his own earlier answers give.
+What is already imported is taken from this process, which has imported what the warm one has. Whoever outwits
+all this changes at most what their own earlier answers give; and since only what students can read counts, it
+tells nothing of a hidden test.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable
+import unicodedata
 
 from autograder import names
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _LOOKING_AROUND = re.compile(
-    r"(?<![.\w])(?:globals|locals|vars|dir|eval|exec|inspect|gc|get_ipython|metaclass)\b"
+    r"(?<![.\w])(?:globals|locals|vars|dir|eval|exec|inspect|gc|metaclass)\b|\bget_ipython\b"
     r"|\bsys\s*\.\s*modules\b|__(?:main|builtins|init_subclass|subclasses|set_name)__"
 )
 _PLAIN = (ast.Constant, ast.Name, ast.Attribute, ast.Tuple, ast.List, ast.Dict, ast.UnaryOp)
@@ -29,44 +31,53 @@ _CALLS = (ast.Call, ast.Await, ast.NamedExpr, ast.Yield, ast.YieldFrom)
 class Before:
     """What has been run and asked so far in a notebook, as far as its text tells."""
 
-    def __init__(self, modules: Iterable[str]) -> None:
-        self._importable = {m.split(".")[0] for m in modules} | sys.stdlib_module_names
+    def __init__(self) -> None:
         self._words: set[str] = set()
         self._looks_around = False
 
     def add(self, source: str) -> None:
         """A cell has run here, or a test stands here."""
+        source = unicodedata.normalize("NFKC", source)  # as Python reads names
         self._words.update(_WORD.findall(source))
-        self._looks_around = self._looks_around or _LOOKING_AROUND.search(source) is not None
+        looks = _LOOKING_AROUND.search(source) is not None or _has_magics(source)
+        self._looks_around = self._looks_around or looks
 
     def can_notice(self, source: str) -> bool:
         """Whether a cell that runs now could be noticed by what was here before.
 
-        False only for cells of nothing but functions, classes, constants, and imports of well-known modules,
-        whose names are no words of anything before, in code, strings or comments.
+        False only for cells of nothing but functions, classes, constants, and imports of modules that are
+        there, whose names are no words of anything before, in code, strings or comments.
         """
         tree = names.parse(source)
-        if tree is None or self._looks_around or source != names.plain_python(source):
+        if tree is None or self._looks_around or _has_magics(source):
             return True
         if not names.bound_names(source).isdisjoint(self._words):
             return True
-        return not all(self._only_defines(statement) for statement in tree.body)
+        return not all(map(_only_defines, tree.body))
 
-    def _only_defines(self, node: ast.stmt) -> bool:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            packages = {m.split(".")[0] for m in names.imported_modules(ast.Module([node], []))}
-            everything = any(alias.name == "*" for alias in node.names)
-            return bool(packages) and packages <= self._importable and not everything
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return not node.decorator_list and _is_plain_signature(node)
-        if isinstance(node, ast.ClassDef):
-            bare = not node.decorator_list and not node.keywords
-            return bare and all(map(_only_reads, node.bases)) and all(map(self._only_defines, node.body))
-        if isinstance(node, ast.Assign):
-            return all(isinstance(t, ast.Name) for t in node.targets) and _only_reads(node.value)
-        return isinstance(node, ast.Pass) or (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        )
+
+def _has_magics(source: str) -> bool:
+    try:
+        return source.rstrip("\n") != names.plain_python(source).rstrip("\n")
+    except SyntaxError:
+        return True
+
+
+def _only_defines(node: ast.stmt) -> bool:
+    """Whether a statement binds names and has no other effect."""
+    if isinstance(node, ast.Import):
+        return all(alias.name in sys.modules for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        module = sys.modules.get(node.module or "") if not node.level else None
+        return module is not None and all(alias.name in vars(module) for alias in node.names)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return not node.decorator_list and _is_plain_signature(node)
+    if isinstance(node, ast.ClassDef):
+        bare = not node.decorator_list and not node.keywords
+        return bare and all(map(_only_reads, node.bases)) and all(map(_only_defines, node.body))
+    if isinstance(node, ast.Assign):
+        return all(isinstance(t, ast.Name) for t in node.targets) and _only_reads(node.value)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _only_reads(node: ast.expr) -> bool:

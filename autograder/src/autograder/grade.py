@@ -39,6 +39,7 @@ from autograder.course_folder import (
     Assignment,
     AssignmentNotebook,
     Cell,
+    visible_source,
 )
 from autograder.diagnosis import Explainer, WrongAnswer
 from autograder.effects import Before
@@ -66,7 +67,7 @@ from autograder.records import (
 )
 from autograder.referee import HIDDEN_MESSAGE, SETUP_NAME, OpenTest, Referee, compiled, compiled_test
 from autograder.sandbox import ENVIRONMENT, NESTED, Broken, CellRun, Peer, Sandbox, Session, StudentFault
-from autograder.settings import ONE_THREAD, Limits
+from autograder.settings import ONE_CORE, Limits
 
 RUN_ROLES = (SETUP, STUDENT, LOCKED)
 REFEREE_MB = 2048  # on top of what the warm process has: a test's own work and the values that come back
@@ -168,7 +169,7 @@ class Worker:
     def __init__(self, grading: Grading) -> None:
         self.grading = grading
         gc.disable()  # nothing of what is imported will ever be garbage
-        os.environ.update(ONE_THREAD)
+        os.environ.update(ONE_CORE)
         for name in grading.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -441,7 +442,7 @@ def _run_and_judge(
     snapshots: dict[str, Peer | None] = {}
     threaded = False
     waiting: list[str] = []
-    before = Before(grading.modules)
+    before = Before()
 
     def take(tests: list[str]) -> None:
         nonlocal threaded
@@ -460,7 +461,7 @@ def _run_and_judge(
             if role == TEST:
                 assert cell.origin is not None
                 waiting.append(cell.origin.grade_id)
-                before.add(cell.origin.source)
+                before.add(visible_source(cell.origin.source))  # no copy may tell of a hidden word
             elif (role in RUN_ROLES or role == MANUAL) and gone is None:
                 if waiting and before.can_notice(cell.source):
                     take(waiting[:])

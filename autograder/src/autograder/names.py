@@ -7,7 +7,7 @@ import builtins
 import symtable
 from functools import lru_cache
 
-_LONGEST_KEPT = 20_000  # letters; the tree of a cell takes hundreds of times its memory
+_LONGEST_KEPT = 4000  # letters; the tree of a cell takes hundreds of times its memory
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "get_ipython", "display"}
 
 
@@ -39,7 +39,7 @@ def _tree(source: str) -> ast.Module | None:
         return None
 
 
-_kept_tree = lru_cache(maxsize=512)(_tree)
+_kept_tree = lru_cache(maxsize=128)(_tree)
 
 
 @lru_cache(maxsize=4096)

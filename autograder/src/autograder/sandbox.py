@@ -26,7 +26,7 @@ from autograder import cgroup
 from autograder.errors import CourseError
 from autograder.inside import wire
 from autograder.inside.channel import Channel, Closed, Late
-from autograder.settings import ONE_THREAD, Limits
+from autograder.settings import ONE_CORE, Limits
 
 NOBODY = 65534
 START_SECONDS = 90.0
@@ -41,7 +41,7 @@ _CLEAN = ("-s", "-P")  # no user site, no working folder on the path; PYTHONHASH
 #: Asks the C library for memory in huge pages, where the kernel has them: cheaper to fill and to copy.
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
 ENVIRONMENT = {
-    **ONE_THREAD,
+    **ONE_CORE,
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp/home",
     "LANG": "C.UTF-8",

@@ -10,13 +10,16 @@ from typing import Any
 
 from autograder.errors import CourseError
 
-#: Programs that compute side by side take one thread each; set before numpy or torch is imported.
-ONE_THREAD = {
+#: How grading computes: side by side with one thread each, and on no GPU, which forked processes can't share.
+#: Set before numpy or torch is imported.
+ONE_CORE = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
     "VECLIB_MAXIMUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "HIP_VISIBLE_DEVICES": "",
 }
 
 

@@ -33,7 +33,7 @@ from autograder.inside.isolation import be_called
 from autograder.intake import HandIn
 from autograder.records import Result
 from autograder.sandbox import HUGE_PAGES
-from autograder.settings import ONE_THREAD
+from autograder.settings import ONE_CORE
 
 _LENGTH = struct.Struct("!Q")
 RETRIES = 2
@@ -114,7 +114,7 @@ class WorkerProcess:
         return dict(answer)
 
     def _start(self) -> None:
-        environment = {**os.environ, **ONE_THREAD, "GLIBC_TUNABLES": HUGE_PAGES}
+        environment = {**os.environ, **ONE_CORE, "GLIBC_TUNABLES": HUGE_PAGES}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "autograder.worker_process"],
             stdin=subprocess.PIPE,

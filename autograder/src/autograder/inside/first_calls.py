@@ -76,7 +76,14 @@ def ignore_absent_devices() -> None:
     for name in ("cuda", "xpu", "mtia"):
         device: Any = getattr(torch, name, None)
         if hasattr(device, "manual_seed_all") and not device.is_available():
-            device.manual_seed_all = int  # as it says of itself: silently ignored, but a number it must be
+            device.manual_seed_all = _forget
+
+
+def _forget(seed: int) -> None:
+    """What torch says of seeds for a device that is not there: silently ignored. Raises ValueError or
+    TypeError for what is no number.
+    """
+    int(seed)
 
 
 def put_off_compiler() -> None:
@@ -112,7 +119,11 @@ class _Later(types.ModuleType):
             raise AttributeError(f"module {_COMPILER!r} has no attribute {name!r}")
         if sys.modules.get(_COMPILER) is self:
             del sys.modules[_COMPILER]
-            importlib.import_module(_COMPILER)
+            try:
+                importlib.import_module(_COMPILER)
+            except BaseException:  # interrupted, or out of memory: it may be asked for again
+                sys.modules[_COMPILER] = self
+                raise
         return getattr(sys.modules[_COMPILER], name)
 
 

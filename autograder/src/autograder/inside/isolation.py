@@ -22,6 +22,7 @@ _locked_libc = ctypes.PyDLL(None, use_errno=True)
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
+_CLONE_PARENT = 0x8000
 _ALL_NAMESPACES = (
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 )
@@ -58,15 +59,23 @@ def fork_into_namespaces() -> int:
     namespaces; it calls `remain` to have a user there.
 
     One clone(2) instead of fork, unshare and a second fork: each copy of a process that holds torch costs
-    milliseconds. Needs a process with one thread, as libc's own handlers of fork are passed over.
-    Raises OSError.
+    milliseconds. Raises OSError.
     """
+    return _clone(_ALL_NAMESPACES)
+
+
+def fork_beside() -> int:
+    """os.fork(), with the child as a child of this process's own parent. Raises OSError."""
+    return _clone(_CLONE_PARENT) if platform.machine() in ARCHITECTURES else os.fork()
+
+
+def _clone(flags: int) -> int:
+    """clone(2) for a process with one thread, as libc's own handlers of fork are passed over."""
     number = _CLONE[ARCHITECTURES[platform.machine()][0]]
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
     # A PyDLL keeps the interpreter's lock over the call, so the child holds it as well.
-    flags = ctypes.c_ulong(_ALL_NAMESPACES | signal.SIGCHLD)
-    pid = int(_locked_libc.syscall(number, flags, None, None, None, None))
+    pid = int(_locked_libc.syscall(number, ctypes.c_ulong(flags | signal.SIGCHLD), None, None, None, None))
     if pid:
         errno = ctypes.get_errno()
         python.PyOS_AfterFork_Parent()

@@ -57,7 +57,8 @@ def prepare() -> None:
             pass
 
         def transform_cell(self, raw_cell: str) -> str:
-            if is_plain(raw_cell) and not self.input_transformers_post:
+            one_line = len(raw_cell.splitlines()) < 2  # may be a magic without its mark
+            if not one_line and is_plain(raw_cell) and not self.input_transformers_post:
                 return raw_cell if raw_cell.endswith("\n") else raw_cell + "\n"
             return str(super().transform_cell(raw_cell))
 
@@ -251,14 +252,21 @@ class _Session:
         return {"value": None}, []
 
     def snapshots(self, count: int) -> None:
-        """Fork copies of this process that answer on sockets of their own, as things stand now."""
+        """Fork copies of this process that answer on sockets of their own, as things stand now. The keeper is
+        their parent, which sees how they end.
+        """
         _, fds, _, _ = socket.recv_fds(self.channel.sock, 1, count)
         threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
         pids: list[int] = []
         _flush()
+        state = random.getstate()
         for fd in fds if threads == 1 else ():
-            pid = os.fork()
+            try:
+                pid = isolation.fork_beside()
+            except OSError:  # too many processes: the tests run in this one, then
+                break
             if not pid:
+                random.setstate(state)  # Python seeds it anew in each forked process
                 self.become_copy(fd, [other for other in fds if other != fd])
             pids.append(pid)
         for fd in fds:
