@@ -1538,7 +1538,7 @@ print(f"parameters: {sum(parameter.numel() for parameter in theirs.parameters())
 assert proof_difference < 1e-4
 
 # %% [markdown]
-# The same. So the real weights will do, too. They are a file of 548 MB; the next cell loads them where the machine has a GPU (as Colab has) or where the file has been loaded before, and says so where it doesn't. GPT-2 is published under the MIT licence.
+# The same. So the real weights will do, too. They are a file of 548 MB; the next cell loads them where the machine has a GPU (as Colab has) or where the file has been loaded before, and says so where it doesn't. GPT-2 is published under a modified MIT licence, which asks you to say so where a text was written by it.
 
 # %% experiment
 import socket
@@ -1575,9 +1575,9 @@ if gpt2 is not None:
     del yours, gpt2
 
 # %% [markdown] question="gpt2" points=3 minutes=4
-# **Question 2.** (a) GPT-2 small and your GPT agree although `transformers` computes attention in another order of operations. Why is the largest difference not exactly 0, and why was 0.0001 a sensible limit?
+# **Question 2.** (a) The GPT-2 of `transformers` and your GPT agree although `transformers` computes attention in another order of operations. Why is the largest difference not exactly 0, and why was 0.0001 a sensible limit?
 # (b) Suppose you had forgotten to transpose the matrix of `attn.c_proj`. No error would be raised. How would you have noticed, and why is it not enough to look at the text that the model writes?
-# (c) By the last figure, how does the number of parameters in the blocks grow when the width doubles and the number of layers stays? And when the number of layers doubles?
+# (c) By your formula of exercise 7, how does the number of parameters in the matrices of the blocks grow when the width doubles and the number of layers stays? And when the number of layers doubles?
 #
 # ### BEGIN MARK SCHEME
 # 3 points, one each. (a) Floating-point numbers are rounded at each operation, and another order rounds differently; float32 carries about 7 digits, so logits of size 10 to 100 differ in the fifth or sixth decimal after many operations. A real mistake gives differences of
@@ -1588,7 +1588,7 @@ if gpt2 is not None:
 # %% [markdown]
 # ## 8 Your GPT learns the village
 #
-# Now a GPT of your making, from random weights: two blocks of width 64, trained on the sentences of the village for 900 steps, as many as the recurrent networks of notebook 04 had.
+# Now a GPT of your making, from random weights: two blocks of width 64, trained on the sentences of the village: 900 steps of 64 sentences. (The recurrent networks of notebook 04 had 1,400 steps of 32.)
 
 # %% experiment
 torch.manual_seed(0)
@@ -1608,7 +1608,7 @@ print(f"Floor  {village.source.bits_per_character_floor(village.test):.3f}")
 ladder.chart()
 
 # %% [markdown]
-# In as many steps as the recurrent networks, the GPT gets lower than any model before it. It sees every earlier word directly, so an agreement over five words costs it no more than one over two. What keeps it from the floor is mostly the size of the text: it has seen 15,000 sentences, and
+# The GPT gets lower than any model before it. (In training it has read 57,600 sentences, the recurrent networks 44,800.) It sees every earlier word directly, so an agreement over five words costs it no more than one over two. What keeps it from the floor is mostly the size of the text: it has seen 15,000 sentences, and
 # the dashed line, the text it was trained on, is falling away from the solid one.
 #
 # And what does it write? To draw a sentence, ask `next_logits` again and again.
@@ -2302,14 +2302,14 @@ with torch.no_grad():
 print(f"{right.all(1).float().mean():.1%} of 1,000 new strings are reversed without a mistake")
 
 # %% [markdown]
-# Every letter that is written can look at any letter of the source, wherever it stands. So length is no difficulty as such, as it was for the state of a recurrent network. But do not ask for 13 letters: for this place there is no vector.
+# Every letter that is written can look at any letter of the source, wherever it stands. So length is no difficulty as such, as it was for the state of a recurrent network. But do not ask for 13 letters: in training, the 13th place of a source was always blank, and the mark after 13 letters would need a 14th place, for which there is no vector.
 
 # %% [markdown]
 # ## What to remember
 #
 # - A transformer is a stream of vectors, one per place. Parts read normalised copies of it and add what they find: attention from other places, the feed-forward layer from the place itself.
 # - Attention alone does not know order. Tell it in the stream (learned or sinusoidal vectors) or in the scores (rotary positions, ALiBi).
-# - Layer norm treats every vector by itself. Pre-norm keeps the stream free, and gradients even.
+# - Layer norm treats every vector by itself. Pre-norm keeps the stream free, and the gradient of a deep stack's last block small, so that training needs no warm-up.
 # - A GPT is embeddings, causal blocks, one norm, and a head that is the embedding once more. Two thirds of a block are feed-forward layers.
 # - Compare logits with a reference, not texts. And test what must *not* matter: the future, padding, the other sentences of the batch.
 # - Encoder: no causal mask. Encoder-decoder: one more attention, to the memory.

@@ -1094,9 +1094,9 @@ check.equal(left[:2], [["a", "b", "c"], [(2, 3), (0, 1)]], name="the lists after
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ### Experiment: one sentence, four games
+# ### Experiment: how much does each game ask?
 #
-# How many tokens must the network read, and for how many is it asked? The cell plays all games on the held-out sentences of the village, with 15% of the tokens hidden, in spans of about three as in the paper.
+# How many tokens must the network read, and for how many is it asked? The cell plays all games on the held-out text of the village, in windows of 60 words, with 15% of the tokens hidden, in spans of about three as in the paper.
 
 # %% experiment
 def random_spans_of(n, rng, share=0.15, mean_length=3):
@@ -1150,7 +1150,7 @@ plots.bars(
 # ### The order of the data
 #
 # A step follows the gradient of one batch, and the batch should stand for the whole text. If all stories about harbours come first and all about clinics last, the model spends its last steps forgetting harbours. So texts are
-# shuffled, windows are drawn anywhere, and every batch mixes everything. Try it: the same sentences and the same number of steps, once drawn at random, once sorted by their topic.
+# shuffled, windows are drawn anywhere, and every batch mixes everything. Try it: the same sentences and the same number of steps, once in random order, once sorted by their topic.
 
 # %% experiment
 class InOrder(Batches):
@@ -1167,7 +1167,7 @@ class InOrder(Batches):
 words_only = WordTokenizer(village.source.vocabulary)
 train_set, valid_set, test_set = (sentence_batches(part, words_only) for part in (village.train, village.valid, village.test))
 ORDER_STEPS = 80
-some = village.train[: 64 * ORDER_STEPS]
+some = [village.train[i] for i in torch.randperm(len(village.train), generator=torch.Generator().manual_seed(0))[: 64 * ORDER_STEPS].tolist()]
 topic_of_word = {word: topic for topic in village.source.topics for word in village.source.topic_words(topic)}
 by_topic = sorted(some, key=lambda words: next((topic_of_word[word] for word in words if word in topic_of_word), ""))
 
@@ -1317,7 +1317,7 @@ plots.lines(
 # But a weight matrix is not a heap of single numbers. It turns vectors into vectors, and a gradient matrix says in which *directions* that should change. Write it as $G = U S V^\top$ (singular value decomposition): a sum of directions, each with a strength, its singular value. In practice a handful of strengths are
 # large and all others tiny, so that a step along $G$ improves a few directions and leaves the others nearly as they were.
 #
-# **Muon** (Jordan et al. 2024) makes all strengths equal: it moves along $U V^\top$. That takes no decomposition. If a polynomial $p$ with odd powers only is applied to a matrix by products, $p(G) = aG + b\,GG^\top G + c\,(GG^\top)^2 G$, it is applied to each singular value; and with well-chosen numbers, five rounds bring all values
+# **Muon** (Jordan et al. 2024) keeps a running mean of the gradients as well, takes that for $G$, and makes all its strengths equal: it moves along $U V^\top$. That takes no decomposition. If a polynomial $p$ with odd powers only is applied to a matrix by products, $p(G) = aG + b\,GG^\top G + c\,(GG^\top)^2 G$, it is applied to each singular value; and with well-chosen numbers, five rounds bring all values
 # that are not tiny near 1. (This is a Newton-Schulz iteration.) The cell shows it on the gradient of a real GPT, and what AdamW makes of the same gradient in its first step: nearly its sign.
 
 # %% experiment
@@ -1482,8 +1482,9 @@ check.equal(estimate_flops(2, 4, 9, 1, 0), 0, name="no tokens")
 ### END HIDDEN TESTS
 
 # %% experiment
+LONGEST, PER_SENTENCE = train_set.inputs.shape[1], train_set.predictions / len(train_set)  # tokens of the longest sentence, and of one on average
 known = {
-    "this notebook's GPT": (2, WIDTH, len(words_only), 13, STEPS * 64 * 13),
+    "this notebook's GPT": (2, WIDTH, len(words_only), LONGEST, STEPS * 64 * PER_SENTENCE),
     "GPT-2 small, a billion tokens": (12, 768, 50_257, 1024, 10**9),
     "GPT-3, as it was trained": (96, 12_288, 50_257, 2048, 300 * 10**9),
 }
@@ -1499,9 +1500,9 @@ for name, sizes in known.items():
 
 # %% experiment
 widths, lengths = [16, 32, 64], [30, 90, 270]
-TOKENS = round(32 * train_set.predictions / len(train_set))  # per step
+TOKENS = round(32 * PER_SENTENCE)  # per step
 floor = village.source.bits_per_character_floor(village.valid)
-cost = {(width, n): estimate_flops(2, width, len(words_only), 13, n * TOKENS) for width in widths for n in lengths}
+cost = {(width, n): estimate_flops(2, width, len(words_only), LONGEST, n * TOKENS) for width in widths for n in lengths}
 above = {}
 for width in widths:
     for n_steps in lengths:

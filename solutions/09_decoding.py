@@ -98,7 +98,7 @@ def ids_of(text):
 
 
 def readable(i):
-    """A token as it is written, in quotes where it begins with a space or is a part of a letter."""
+    """A token in quotes, so that a space at its start shows; its number where it can't be printed, as parts of a letter."""
     text = tokenizer.decode([i])
     return f"{text!r}" if text.isprintable() and "\ufffd" not in text else f"token {i}"
 
@@ -265,7 +265,7 @@ plots.bars(
 #
 # $$\text{score}(x_1 \dots x_L) = \frac{1}{L^{\alpha}} \sum_{t=1}^{L} \log p(x_t \mid x_{<t})$$
 #
-# where $L$ counts the new tokens, the end token included. With $\alpha = 1$ this is the mean per token; with $\alpha = 0$ nothing is corrected. These are the rules by which `transformers` searches, too.
+# where $L$ counts the new tokens, the end token included. With $\alpha = 1$ this is the mean per token; with $\alpha = 0$ nothing is corrected. These are the rules by which `transformers` searches with `early_stopping="never"`; by default it stops sooner, when a better text has become unlikely.
 #
 # **An example**, $k = 2$ and two words: the beam after one word is *the* ($\log 0.6 = -0.51$) and *a* ($-0.92$). The best candidates for the second are *a bird* ($-0.92 + \log 0.9 = -1.02$) and *the dog* ($-0.51 + \log 0.4 = -1.43$).
 
@@ -1942,8 +1942,8 @@ plots.lines(
 )
 
 # %% [markdown]
-# The points lie near the curve though the overlap is anything but the same at each place. Whether calls saved are time saved is another question. Here hardly: on one processor core, a model of 2.5 million parameters spends its time on arithmetic, and reading five tokens costs more than reading one. For large models on a GPU, Leviathan et al. (2023) measured
-# two to three times the speed with the same output.
+# The points lie near the curve though the overlap is anything but the same at each place. Whether calls saved are time saved is another question. Here hardly: on one processor core, a model of 2.5 million parameters spends its time on arithmetic, and reading five tokens costs more than reading one. For T5-XXL, a model of 11 billion parameters, on a TPU,
+# Leviathan et al. (2023) measured two to three times the speed with the same output.
 
 # %% [markdown] question="speculation" points=3 minutes=4
 # **Question 2.** (a) Prove that a token which comes out of one round's decision, drafted and kept or replaced, is $x$ with the probability $p(x)$. (Begin with the probability that $x$ is drafted *and* kept. With what probability is any token turned down?) (b) The planted mistake draws replacements from $p$. Which tokens come too often then, and why?

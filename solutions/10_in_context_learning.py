@@ -199,7 +199,7 @@ plots.lines(
 def regression_prompt(X: Tensor, Y: Tensor, x_query: Tensor, W0: Tensor) -> Tensor:
     """Return the tokens of a prompt, (..., N + 1, d_x + d_y): a row per example, and the query as the last row.
 
-    X        inputs of the examples, (..., N, d_x)
+    X        inputs of the examples, (..., N, d_x); N may be 0
     Y        their answers, (..., N, d_y)
     x_query  the input whose answer is wanted, (..., d_x)
     W0       the weights before any example, (d_y, d_x), the same for all problems
@@ -302,7 +302,7 @@ def linear_self_attention(tokens: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor,
     tokens               a row per example, and the query as the last row, (..., N + 1, D)
     W_Q, W_K, W_V, P     the matrices of the layer, (D, D) each
 
-    Keys and values come from the N examples only.
+    Keys and values come from the N examples only; N may be 0.
     >>> eye = torch.eye(2)
     >>> linear_self_attention(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), eye, eye, eye, 0.5 * eye)
     tensor([[3.5000, 7.0000],
@@ -828,7 +828,7 @@ plots.bars(
 def ridge_predict(X: Tensor, Y: Tensor, x_query: Tensor, strength: float) -> Tensor:
     """Return the prediction of ridge regression for the query, (..., d_y); no intercept.
 
-    X         inputs of the examples, (..., N, d_x)
+    X         inputs of the examples, (..., N, d_x); N may be 0, and then the prediction is 0
     Y         their answers, (..., N, d_y)
     x_query   (..., d_x)
     strength  lambda, 0 or more; with 0, the least-squares solution of smallest norm
@@ -1080,7 +1080,8 @@ def forward_algorithm(tokens: Tensor, start: Tensor, transition: Tensor, emissio
     tokens      the text, (T,) long; row t of the results is about its first t tokens
     start       probability of each first state, (S,)
     transition  [i, j] is the probability that state j follows state i, (S, S)
-    emission    [i, v] is the probability that state i emits token v, (S, V); none is 0
+    emission    [i, v] is the probability that state i emits token v, (S, V)
+                zeros may occur in all three; the text itself is possible
 
     >>> start, transition = torch.tensor([0.75, 0.25]), torch.tensor([[0.5, 0.5], [0.2, 0.8]])
     >>> logs, predictions = forward_algorithm(torch.tensor([0]), start, transition, torch.tensor([[0.9, 0.1], [0.2, 0.8]]))
@@ -1177,6 +1178,10 @@ changed = text.clone()
 changed[350:] = torch.randint(5, (350,))
 check.equal(forward_algorithm(changed, *hmm)[1][:351], nexts[:351], name="predictions before a change")
 check.equal(str(forward_algorithm(text[:3], *[part.float() for part in hmm])[0].dtype), "torch.float32", name="the number type for float32")
+one_way = [torch.tensor([1.0, 0.0]), torch.tensor([[0.5, 0.5], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.25, 0.75]])]
+logs, nexts = forward_algorithm(torch.tensor([0, 1, 0]), *one_way)
+check.equal(logs.exp(), torch.tensor([1.0, 1.0, 0.375, 0.09375]), name="likelihoods with zeros in all three tables")
+check.equal(nexts[2:], torch.tensor([[0.25, 0.75], [0.25, 0.75]]), name="predictions with zeros in all three tables")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1521,7 +1526,7 @@ plots.bars(
 #
 # Sometimes the error of a large model *rises* with the first examples, and falls only with many. Lin and Lee (2024) call it **early ascent** and explain it by the two things that examples do, the two halves of this notebook: they *retrieve* a known task, and they *teach* a new one. Retrieval is quick, and can retrieve the wrong task.
 #
-# The setting is regression with two known groups of tasks. Group A has its inputs around one centre, and weights around $w_A$; group B has another centre, and $w_B$. A is rare. Now comes a *new* task: its inputs look like those of A, but its weights are nearly those of B. At first the prior says B, which is about right. Then inputs
+# The setting is regression with two known groups of tasks. Group A has its inputs around one centre, and weights around $w_A$; group B has another centre, and $w_B$. A is rare. Now comes a *new* task: its inputs look like those of A, but its weights are half of $w_B$, so much nearer to B's. At first the prior says B, which is about right. Then inputs
 # speak for A, and answers, being noisy, are slow to object. All of this is a posterior over two concepts, and your `concept_posterior` computes it.
 
 # %% experiment

@@ -193,7 +193,10 @@ def test_where_processes_run_out_the_tests_run_in_the_students_own() -> None:
 
 @pytest.mark.slow
 def test_copies_draw_the_same_random_numbers(worker: Worker) -> None:
-    seeding = "import random\nrandom.seed(5)\nwanted = random.Random(5).random()\ndef one(): return 1 if random.random() == wanted else 0"
+    seeding = (
+        "import random\nrandom.seed(5)\nfirst, drawn = random.Random(5).random(), []\n"
+        "def one():\n    drawn.append(random.random())\n    return 1 if drawn[0] == first else 0"
+    )
     assert points(worker, {"one": seeding, "two": "def two(): return 1 + one()"}) == [1, 1]
 
 
