@@ -66,8 +66,8 @@ def imports() -> Iterator[None]:
     """Import modules for good: nothing in them is ever looked at for garbage. No threads for numpy, which
     would only wait beside those that grade.
     """
-    for name in ONE_CORE:
-        os.environ.setdefault(name, "1")
+    for name, value in ONE_CORE.items():
+        os.environ.setdefault(name, value)
     gc.disable()
     yield
     gc.freeze()
