@@ -494,7 +494,7 @@ ladder.chart()
 # - The surprise at a word is $-\ln p$ nats, or $-\log_2 p$ bits. Surprises add up along a text.
 # - **Bits per character** = total nats / ($\ln 2$ · number of characters). It is fair to models that cut text differently.
 # - **Perplexity** = exp(average surprise per token in nats). Average first, exponential last.
-# - Measure on held-out text. No model can be below the floor on average.
+# - Measure on held-out text. On average, no model that reads one sentence at a time can be below the floor.
 #
 # ## Further reading
 #

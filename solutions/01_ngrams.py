@@ -834,7 +834,7 @@ plots.bars(
     {f"n = {n}": share for n, share in zip(orders, new_shares)},
     title=f"The longer the windows, the more of them are new: {new_shares[-1]:.0%} at n = 5",
     x_label="share of held-out windows that never occur in training",
-    alt="Bars for windows of one to five words: the share never seen in training grows from almost 0 to more than a half.",
+    alt="Bars for windows of one to five words: the share never seen in training grows from 0 to more than a half.",
 )
 
 # %% [markdown]

@@ -502,7 +502,7 @@ for word in ["donkey", "violin", "fever", "queen", "louder", "peeled"]:
 # %% [markdown]
 # ## 5 A map: fewer dimensions
 #
-# Rows of 2,175 numbers, nearly all of them 0, are unwieldy. The **singular value decomposition** finds the directions in which the rows differ most; keeping the first 64 of them gives short, dense vectors that keep as much of the matrix as 64
+# Rows of 2,175 numbers, nearly all of them 0, are unwieldy. The **singular value decomposition** finds the directions along which the rows, taken together, are longest; keeping the first 64 of them gives short, dense vectors that keep as much of the matrix as 64
 # numbers can (Deerwester et al. 1990 did this to term-document matrices and called it latent semantic analysis). We take the left vectors times the square root of the singular values, a choice that Levy, Goldberg and Dagan (2015) found to work
 # well.
 #
@@ -1030,7 +1030,7 @@ print(f"largest difference to autograd: {differences[0]:.1e} in W, {differences[
 # %% experiment
 frequency = occurrences / occurrences.sum()
 keep = np.minimum(1, np.sqrt(0.001 / np.maximum(frequency, 1e-9)))
-print(f"Of the pairs with 'the', {keep[index['the']]:.0%} stay.")
+print(f"Of the pairs of 'the' with a rare word, {keep[index['the']]:.0%} stay.")
 
 
 @cache
@@ -1270,7 +1270,7 @@ plots.heat_map(
 )
 
 # %% [markdown]
-# Two lessons. *Analogies do not come from learning*: the plain PPMI matrix, counted in a second, solves nearly all of them (Levy and Goldberg 2014b found the same in English text). And *how you compress matters*: the SVD spends its 64 numbers on what varies most, every cell of the table alike, while
+# Two lessons. *Analogies do not come from learning*: the plain PPMI matrix, counted in a second, solves nearly all of them. (In English text, Levy and Goldberg 2014b found counted vectors on a level with trained ones, though only where the three cosines are multiplied and divided in place of added and subtracted.) And *how you compress matters*: the SVD spends its 64 numbers on what is largest, every cell of the table alike, while
 # skip-gram weighs a cell by how often it was seen (the explanation that Levy and Goldberg 2014a suggest). With 300 numbers the SVD would do much better; try it in the cell above: `reduce(weighed, 300)`.
 #
 # One more look before you believe the scores. How often would the winner be one of the three words of the question, if we did not leave them out?
@@ -1590,6 +1590,7 @@ for word in ["king", "river", "song", "war", "doctor", "ship", "cook"]:
 # - P. H. Schönemann (1966), *A Generalized Solution of the Orthogonal Procrustes Problem*, Psychometrika 31(1), 1-10.
 # - W. L. Hamilton, J. Leskovec, D. Jurafsky (2016), *Diachronic Word Embeddings Reveal Statistical Laws of Semantic Change*, ACL, 1489-1501; and the control: H. Dubossarsky, D. Weinshall, E. Grossman (2017), *Outta Control: Laws of Semantic Change and Inherent Biases
 #   in Word Representation Models*, EMNLP, 1136-1145.
+# - D. P. Kingma, J. Ba (2015), *Adam: A Method for Stochastic Optimization*, ICLR. S. Merity, C. Xiong, J. Bradbury, R. Socher (2016), *Pointer Sentinel Mixture Models*, arXiv:1609.07843: WikiText.
 # - T. Linzen (2016), *Issues in Evaluating Semantic Spaces Using Word Analogies*, RepEval, 13-18.
 # - T. Bolukbasi et al. (2016), *Man is to Computer Programmer as Woman is to Homemaker? Debiasing Word Embeddings*, NIPS 29; A. Caliskan, J. J. Bryson, A. Narayanan (2017), *Semantics Derived Automatically from Language Corpora Contain Human-like Biases*, Science 356,
 #   183-186; N. Garg et al. (2018), *Word Embeddings Quantify 100 Years of Gender and Ethnic Stereotypes*, PNAS 115(16), E3635-E3644.

@@ -82,7 +82,7 @@ for pair in village.source.synonyms[:2]:
 
 # %% [markdown]
 # Now take a sentence with *couch* from the held-out text and say *sofa* instead. The village itself would not say it. But you understand it at once, and you are
-# not surprised. How surprised is Kneser-Ney, the best counter of notebook 01? (`KneserNey` computes what you computed there, for a whole text at once.) Two bars of the figure tell of
+# not surprised. How surprised is Kneser-Ney, the best counter of notebook 01? (`KneserNey` computes what you computed there, for a whole text at once.) Three bars of the figure tell of
 # the couch that is now a sofa. Which, do you guess, before you run the cell?
 
 # %% experiment
@@ -254,6 +254,8 @@ def make_windows(ids: list[list[int]], k: int, start: int = 0) -> tuple[torch.Te
     ids    one list of word ids for each sentence, the id of "</s>" at its end; every id is a target once
     k      how many words a context has, 1 or more
     start  what stands before a sentence, k times: the id of "</s>" again
+
+    The lists passed in are not changed.
 
     >>> make_windows([[5, 3, 0], [4, 0]], 2)
     (tensor([[0, 0],
@@ -885,7 +887,7 @@ plots.bars(
 def logit_gradients(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return the gradient of the mean cross-entropy with respect to the logits, shape (B, V).
 
-    logits   (B, V), float
+    logits   (B, V), float; not changed
     targets  (B,), long
 
     >>> logit_gradients(torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]]), torch.tensor([0, 1]))
@@ -997,7 +999,7 @@ def output_gradients(
     targets     the words that came, (B,), long
     parameters  E (V, d), W (k * d, H), b (H,), U (H, V), c (V,), float
 
-    The result has the same keys and shapes as `parameters`.
+    The result has the same keys and shapes as `parameters`, which are not changed.
 
     >>> output_gradients(torch.tensor([[1, 2]]), torch.tensor([0]), tiny)["W"]
     tensor([[ 0.5524],
@@ -1154,8 +1156,8 @@ plots.lines(
 # %% [markdown]
 # ## 8 Training
 #
-# From now on PyTorch computes the gradients: `loss.backward()` goes through the same steps that you went, and **adds** what it finds to the `.grad` of each parameter. *Adds*, because a parameter
-# may be used in several places, like a row of $E$. Nobody clears `.grad` but you: without `optimizer.zero_grad()`, each step would use the sum of all gradients since the beginning.
+# From now on PyTorch computes the gradients: `loss.backward()` goes through the same steps that you went, and **adds** what it finds to the `.grad` of each parameter. *Adds*, so that
+# the gradients of several batches can be collected before one step. (That a row of $E$ used in several places gets the sum of its parts is the chain rule, as in section 7.) Nobody clears `.grad` but you: without `optimizer.zero_grad()`, each step would use the sum of all gradients since the beginning.
 #
 # ### Exercise 8: one training step
 #

@@ -79,7 +79,7 @@ plots.unrolled(
 
 # %% [markdown]
 # It begins with a state of zeros and the symbol `</s>`: what stands before a sentence is the end of another, and so one symbol serves for start and end.
-# The rule for a new state is that of J. L. Elman (1990):
+# The rule for a new state is that of J. L. Elman (1990), with $\tanh$ where he took the sigmoid:
 #
 # $$h_t = \tanh(x_t W + h_{t-1} U + b)$$
 #
@@ -395,7 +395,7 @@ def shift_for_teacher_forcing(sentences: list[list[int]], end_id: int) -> tuple[
     sentences  word ids of B sentences, without any symbol for the end
     end_id     the id of </s>, which stands before each sentence in the inputs and after it in the targets
 
-    Rows are padded on the right: inputs with end_id, targets with -100.
+    Rows are padded on the right: inputs with end_id, targets with -100. The sentences passed in are not changed.
 
     >>> shift_for_teacher_forcing([[5], [2, 7]], 0)
     (tensor([[0, 5, 0],
@@ -790,8 +790,8 @@ def practice_set(shift):
 #
 # $$\frac{\partial L}{\partial h_t} = \frac{\partial L}{\partial h_T} \cdot \frac{\partial h_T}{\partial h_{T-1}} \cdots \frac{\partial h_{t+2}}{\partial h_{t+1}} \cdot \frac{\partial h_{t+1}}{\partial h_t}$$
 #
-# Each factor is the derivative of one step: a matrix made of $U$ and of the slopes of $\tanh$, which are at most 1. To compute all this from right to left is called **backpropagation through
-# time** (Werbos 1990). PyTorch does it when you call `loss.backward()`. The gradient of $U$ is then a sum over all steps, since $U$ serves at each.
+# Each factor is the derivative of one step: a matrix made of $U$ and of the slopes of $\tanh$, which are at most 1. To compute all this from the last state back to the first, from left to right in the formula, is called
+# **backpropagation through time** (Werbos 1990). PyTorch does it when you call `loss.backward()`. The gradient of $U$ is then a sum over all steps, since $U$ serves at each.
 #
 # A product of many factors is a fragile thing. If each factor shrinks by a half, ten steps leave a thousandth; if each doubles, ten steps make a thousand. So gradients tend to **vanish** or to
 # **explode** with the **lag**, the number of steps that they go back (Bengio, Simard and Frasconi 1994).
@@ -984,6 +984,8 @@ def clip_gradients(gradients: list[torch.Tensor], max_norm: float) -> list[torch
 
     gradients  one tensor per parameter, of any shapes; at least one
     max_norm   above 0
+
+    The tensors passed in are not changed.
 
     >>> clip_gradients([torch.tensor([3.0, 0.0]), torch.tensor([4.0])], 1.0)
     [tensor([0.6000, 0.0000]), tensor([0.8000])]
@@ -1438,7 +1440,7 @@ for cell in (torch_rnn, torch_gru, torch_lstm):
     print(f"{type(cell).__name__:5} {sum(parameter.numel() for parameter in cell.parameters()):5,} parameters for E = 8, H = 16")
 
 # %% [markdown]
-# Elman, GRU and LSTM need parameters and time as 1 : 3 : 4.
+# Elman, GRU and LSTM need parameters, and multiplications per word, as 1 : 3 : 4.
 #
 # ### Experiment: gates on the village
 #

@@ -245,7 +245,7 @@ for source, target in zip(sources[:4], targets[:4]):
 
 # %% [markdown]
 # The network: an LSTM encoder that reads in both directions, so that each state knows what stands on both sides of its letter, and an LSTM decoder that starts from the
-# encoder's final states. While it learns, the decoder is given the right letters so far (teacher forcing, notebook 04). At the end there is room for `found`, what attention finds in the source. For
+# encoder's final states. While it learns, the decoder is given the right letters so far (teacher forcing, notebook 04). At the end there is room for `found`, what attention finds in the source (it will look at the encoder's states, to each of which the vector of its letter is added). For
 # now, it finds nothing.
 
 # %% experiment
@@ -333,6 +333,7 @@ plots.lines(
 # $$\text{Attention}(Q, K, V) = \text{softmax}\Big(\frac{Q K^\top}{\sqrt{d}}\Big) V$$
 #
 # Entry $[i, j]$ of $Q K^\top$ is the score of query $i$ with key $j$. Softmax runs along each *row*: every query shares out its own 1 among the keys.
+# (Bahdanau et al. computed a score with a small network, $w^\top \tanh(W q + U k)$, trained with the rest. Dot products, as in Luong et al. 2015, need nothing but a matrix product.)
 #
 # What is the $\sqrt{d}$ for? If the numbers in a query and a key are independent with mean 0 and variance 1, their dot product has variance $d$: it is a sum of $d$ products, each of variance 1. So the scores
 # grow with the width of the vectors, like $\sqrt{d}$, and you have seen what large scores do. The next cell draws random queries and keys, and looks at the largest of 20 weights.
@@ -358,7 +359,7 @@ plots.lines(
 # %% [markdown]
 # Where one weight is 1 and the others are 0, softmax is flat, hardly any gradient gets through, and what was chosen by chance stays chosen. Dividing by $\sqrt{d}$ keeps the variance at 1 (Vaswani et al. 2017).
 #
-# **Masks.** Often some keys must not be looked at, because they are padding, or in the future. A **mask** is a tensor of truth values: **True means "may look"**, as in PyTorch's own attention.
+# **Masks.** Often some keys must not be looked at, because they are padding, or in the future. A **mask** is a tensor of truth values: **True means "may look"**, as in PyTorch's function `F.scaled_dot_product_attention`. (In its module `nn.MultiheadAttention` it means the opposite.)
 # Where the mask is False, the score is replaced by $-\infty$ *before* the softmax, whose exponential makes it exactly 0. The other weights still sum to 1.
 #
 # **An example**, with $d = 4$, so that scores are divided by 2:
@@ -1069,7 +1070,7 @@ for sentence in ["the dog bites the man yesterday", "the man bites the dog yeste
     print(f"{sentence:34}", [round(number, 4) for number in bag(x, causal_mask(6))[0, -1].tolist()])
 
 # %% [markdown]
-# The first two are the same. Attention is a sum over places, and a sum has no order: to attention alone a sentence is a **bag of words**. A recurrent network knows the order because it reads one word after the other. Here order has to be put
+# The first two are the same. Attention is a sum over places, and a sum has no order: to one layer of attention, what it may look at is a **bag of words**. (Notebook 06 shows what several causal layers can still find out.) A recurrent network knows the order because it reads one word after the other. Here order has to be put
 # into the vectors: by adding to each word a vector that stands for its place. Notebook 06 looks at several ways; below we use the simplest, one learned vector per place.
 
 # %% [markdown] question="masks" points=3 minutes=5
@@ -1356,7 +1357,7 @@ ladder.record("Attention alone", nats=nats, characters=test_set.characters, note
 print(f"{nats / math.log(2) / test_set.characters:.3f} bits per character on the test sentences")
 
 # %% [markdown]
-# Kneser-Ney smoothing, the best table of counts, stood at 0.919 (notebook 01). And what stopped it was the window. In the village a verb agrees with its noun over a distance: *the jars behind the brick **were** cold*.
+# Kneser-Ney smoothing, the best table of counts, stood at 0.918 (notebook 01, preset `cpu`). And what stopped it was the window. In the village a verb agrees with its noun over a distance: *the jars behind the brick **were** cold*.
 # The table was tossing a coin as soon as the noun left its window. Here every place reaches every other.
 
 # %% experiment
@@ -1606,8 +1607,8 @@ ladder.chart()
 # - Attention is a weighted average of values. The weights are the softmax of how well a query fits each key, divided by $\sqrt{d}$.
 # - Masks go in *before* the softmax, as $-\infty$. True means "may look". A query that may look at nothing gets 0, by convention.
 # - A causal mask makes a language model honest. Test it: change a later word, and no earlier output may move.
-# - Attention alone does not know the order of words: places must be put into the vectors.
-# - Heads are cut out of the width, so they cost nothing extra. Mind the transpose.
+# - A layer of attention does not know the order of words: put places into the vectors.
+# - Heads are cut out of the width, so they need no more parameters and no more multiplications; but each keeps $T^2$ weights of its own. Mind the transpose.
 # - Any two words are one step apart. The price is $T^2$, in time always, in memory unless the kernel is fused.
 #
 # Attention moves information between words. What is done with it at each word, how layers are stacked so that they can be trained, and where order comes from is the subject of the next notebook.

@@ -25,7 +25,7 @@
 # - train two per cent of a model's weights instead of all (LoRA), and merge them afterwards;
 # - teach a model preferences without a reward model (DPO), and see what the loss does and does not promise.
 #
-# **Time:** about two hours, 102 minutes of it for the exercises and questions. **Points:** 43. **You need:** cross-entropy (notebook 03), masks (05), what a GPT and an encoder are (06), teacher forcing (07).
+# **Time:** about two hours, 102 minutes of it for the exercises and questions. **Points:** 43. **You need:** cross-entropy (notebook 03), teacher forcing (04), masks (05), what a GPT and an encoder are (06).
 
 # %% setup
 import math
@@ -1470,7 +1470,7 @@ check.that(answer_log_probability(torch.zeros(1, 3, 2, requires_grad=True), torc
 # ### Experiment: before and after
 #
 # Our reviews and headlines, as instructions. The answers were written by two people with different habits. One says what he thinks: *This review is positive.* The other is careful: *I am not sure, but maybe positive.* Every training pair has the one or the other, by chance. The test asks about *other* texts, and in
-# words that no training instruction has.
+# wordings that no training instruction has.
 
 # %% experiment
 LABELS = {"reviews": ["negative", "positive"], "headlines": ["politics", "economy", "sport", "science", "culture"]}
@@ -1781,7 +1781,7 @@ check.that(not LoRALinear(nn.Linear(2, 2, bias=False), 1, 1.0).linear.weight.req
 # %% [markdown]
 # ### Experiment: how many parameters does it take?
 #
-# The instructions of section 5 once more, as many steps, with your layer beside every linear layer inside the blocks, at rank 1, 4 and 16. (GPT-2's implementation in `transformers` keeps its matrices transposed, in a class `Conv1D`; `as_linear` makes ordinary layers of them.) The loss is that of the test answers. Matrices that
+# The instructions of section 5 once more, as many steps, with your layer beside every linear layer inside the blocks, at rank 1, 4 and 16. Alpha is twice the rank here, so that the scale $\alpha / r$ is 2 each time. (GPT-2's implementation in `transformers` keeps its matrices transposed, in a class `Conv1D`; `as_linear` makes ordinary layers of them.) The loss is that of the test answers. Matrices that
 # begin at zero need a larger learning rate than those that are nearly right.
 
 # %% experiment
@@ -1849,7 +1849,7 @@ print(f"largest difference of the logits after merging: {merge_difference:.1e}, 
 # ## 7 Preferences
 #
 # Some wishes are hard to demonstrate and easy to *judge*. Which of two answers is better? The data are then triples: a prompt $x$, a chosen answer $y_w$, and a rejected answer $y_l$. InstructGPT's way (Ouyang et al. 2022) is to train a second model on such choices, the *reward model*, and then to
-# improve the language model against it by reinforcement learning, held near its beginning by a penalty. Rafailov et al. (2023) showed that one can do without the reward model and the reinforcement. The model that solves this problem best has, up to a term that depends on the prompt alone, the reward
+# improve the language model against it by reinforcement learning, held near its beginning by a penalty. The strength of the penalty is a number $\beta > 0$: the larger it is, the more it costs to move away. Rafailov et al. (2023) showed that one can do without the reward model and the reinforcement. The model that solves this problem best has, up to a term that depends on the prompt alone, the reward
 #
 # $$r(x, y) = \beta \log \frac{\pi(y \mid x)}{\pi_\text{ref}(y \mid x)}$$
 #
@@ -1871,7 +1871,7 @@ print(f"largest difference of the logits after merging: {merge_difference:.1e}, 
 # The log of a ratio is a difference of logs, and all four arguments are logs.
 # </details>
 #
-# <details><summary>My loss is infinite for large margins</summary>
+# <details><summary>My loss is infinite for margins far below zero</summary>
 #
 # For z = -200, sigma(z) is so small that float32 calls it 0, and its log is -inf. `F.logsigmoid(z)` computes the log without this detour.
 # </details>

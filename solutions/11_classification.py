@@ -1530,7 +1530,7 @@ plots.lines(
 # - **bag of words**: logistic regression on weighted word counts (scikit-learn), trained on 432 labelled posts. Two lines of code, half a second;
 # - **fine-tuned head**: our model with a linear layer on its last state, all weights trained for three rounds on the same posts (notebook 08).
 #
-# The others have seen no labelled post, or four.
+# The others have seen no labelled post, or four on each target.
 
 # %% experiment
 import time
@@ -1723,6 +1723,8 @@ def parse_label(answer: str, labels: list[str]) -> str | None:
 
     answer  what a model wrote
     labels  single words, in any capitals; the one that is named is returned as it stands here
+
+    A label is named where it is one of words_of(answer), unless one of the two words before it is in NEGATIONS or ends in n't.
 
     >>> [parse_label(answer, ["Favour", "Against"]) for answer in ["I am not in favour: AGAINST!", "Unfavourable", "not against"]]
     ['Against', None, None]
