@@ -40,6 +40,7 @@ _START = (
 _CLEAN = ("-s", "-P")  # no user site, no working folder on the path; PYTHONHASHSEED must count, so not -I
 #: Asks the C library for memory in huge pages, where the kernel has them: cheaper to fill and to copy.
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
+HUGE_PAGES_SETTINGS = "/sys/kernel/mm/transparent_hugepage"  # where it looks for them
 ENVIRONMENT = {
     **ONE_CORE,
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -123,6 +124,7 @@ def _system_mounts() -> list[str]:
             arguments += ["--ro-bind", str(path), str(path)]
     for name in ("ld.so.cache", "localtime", "alternatives", "fonts", "mime.types", "nsswitch.conf"):
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    arguments += ["--ro-bind-try", HUGE_PAGES_SETTINGS, HUGE_PAGES_SETTINGS]
     return arguments
 
 
