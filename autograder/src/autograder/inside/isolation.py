@@ -66,12 +66,12 @@ def fork_into_namespaces() -> int:
 
 def fork_beside() -> int:
     """os.fork(), with the child as a child of this process's own parent. Raises OSError."""
-    return _clone(_CLONE_PARENT) if platform.machine() in ARCHITECTURES else os.fork()
+    return _clone(_CLONE_PARENT) if platform.machine() in _ARCHITECTURES else os.fork()
 
 
 def _clone(flags: int) -> int:
     """clone(2) for a process with one thread, as libc's own handlers of fork are passed over."""
-    number = _CLONE[ARCHITECTURES[platform.machine()][0]]
+    number = _CLONE[_ARCHITECTURES[platform.machine()][0]]
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
     # A PyDLL keeps the interpreter's lock over the call, so the child holds it as well.
@@ -234,7 +234,7 @@ _DENIED = {
     "fanotify_init": (300, 262), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
 }  # fmt: skip
 _CLONE, _CLONE3, _PRLIMIT64 = (56, 220), (435, 435), (302, 261)
-ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def filter_system_calls() -> bool:
@@ -243,9 +243,9 @@ def filter_system_calls() -> bool:
 
     Returns False on a machine whose call numbers are not listed here; the caller says what is weaker then.
     """
-    if platform.machine() not in ARCHITECTURES:
-        return False
     program = filter_program()
+    if not program:
+        return False
     buffer = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(
         struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer)), 16
@@ -256,8 +256,12 @@ def filter_system_calls() -> bool:
 
 @cache
 def filter_program() -> bytes:
-    """The seccomp filter of this machine, compiled; eight bytes for each instruction."""
-    column, audit = ARCHITECTURES[platform.machine()]
+    """The seccomp filter of this machine, compiled, eight bytes for each instruction; nothing for a machine
+    whose call numbers are not listed here.
+    """
+    if platform.machine() not in _ARCHITECTURES:
+        return b""
+    column, audit = _ARCHITECTURES[platform.machine()]
     load, jump_eq, jump_ge, jump_set, give = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, kill, eperm, enosys = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
     program: list[tuple[int, int, int, int]] = [
