@@ -58,7 +58,7 @@ def _template(cells: tuple, assignment: str) -> Path:
     """Made once per process: nbgrader takes seconds to make a gradebook."""
     folder = Path(tempfile.mkdtemp(prefix="course-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    make_course_folder(folder, "test", {assignment: instructor(list(cells))}, {}, COURSE_TOML)
+    make_course_folder(folder, "test", {assignment: instructor(list(cells))}, COURSE_TOML)
     return folder
 
 

@@ -25,6 +25,7 @@ from autograder.sandbox import bubblewrap
 ASSIGNMENT = "small"
 DUE = datetime(2027, 2, 1, 12, tzinfo=UTC)
 LIMITS = "[limits]\ncell_seconds = 3\nsubmission_seconds = 20\noutput_kb = 64\nmemory_mb = 512\n"
+SETTINGS = f'{LIMITS}\n[[assignment]]\nname = "{ASSIGNMENT}"\ndue = "{DUE.isoformat()}"\n'
 
 SETUP = "import math\n"
 HALF = '''\
@@ -253,9 +254,7 @@ def graded_course(tmp_path_factory: pytest.TempPathFactory) -> GradedCourse:
     except CourseError as error:
         pytest.skip(f"grading needs the sandbox: {error}")
     root = tmp_path_factory.mktemp("graded") / "course"
-    folder = make_course_folder(
-        root, "small-course", {ASSIGNMENT: source_notebook()}, {ASSIGNMENT: DUE}, LIMITS
-    )
+    folder = make_course_folder(root, "small-course", {ASSIGNMENT: source_notebook()}, SETTINGS)
     for student, answers in CLASS.items():
         late = student.startswith("elif")
         hand_in(folder, student, answers, "2027-02-02 12:00:00 UTC" if late else "2027-02-01 10:00:00 UTC")

@@ -349,12 +349,42 @@ def test_publish_writes_the_student_tree(course: Course, tmp_path: Path) -> None
 def test_publish_again_replaces_its_own_files_and_no_others(course: Course, tmp_path: Path) -> None:
     build(course)
     target = tmp_path / "students"
+    module = course.root / "helpers" / "src" / "bitpack" / "old.py"
+    module.write_text("OLD = True\n")
     publish(course, target, ["00_bits"])
     (target / "notes.txt").write_text("mine")
-    publish(course, target, ["01_bits"])
-    assert not (target / "notebooks" / "00_bits.ipynb").exists()
-    assert (target / "notebooks" / "01_bits.ipynb").exists()
+    assert (target / "helpers" / "src" / "bitpack" / "old.py").exists()
+    module.unlink()
+    publish(course, target, ["00_bits"])
+    assert not (target / "helpers" / "src" / "bitpack" / "old.py").exists()
     assert (target / "notes.txt").read_text() == "mine"
+
+
+def test_publish_keeps_the_weeks_before_and_brings_them_up_to_date(course: Course, tmp_path: Path) -> None:
+    build(course)
+    target = tmp_path / "students"
+    publish(course, target, ["00_bits"])
+    path = course.root / "solutions" / "00_bits.py"
+    path.write_text(SOURCE.replace("What a bit is.", "What bits are."))
+    build(course)
+    assert publish(course, target, ["01_bits"]).notebooks == ("00_bits", "01_bits")
+    assert "What bits are." in (target / "notebooks" / "00_bits.ipynb").read_text()
+    assert "00_bits.ipynb" in (target / "README.md").read_text()
+
+    (target / "notebooks" / "00_bits.ipynb").unlink()  # taken back
+    assert publish(course, target, ["01_bits"]).notebooks == ("01_bits",)
+    assert not (target / "notebooks" / "00_bits.ipynb").exists()
+    assert "00_bits.ipynb" not in (target / "README.md").read_text()
+
+
+def test_publish_brings_the_glossary_and_the_name_of_the_environment(course: Course, tmp_path: Path) -> None:
+    build(course)
+    (course.root / "docs").mkdir()
+    (course.root / "docs" / "glossary.md").write_text("# Words\n")
+    (course.root / "environment.yml").write_text("name: bits-env\n")
+    publish(course, tmp_path / "students", ["00_bits"])
+    assert (tmp_path / "students" / "docs" / "glossary.md").read_text() == "# Words\n"
+    assert "conda activate bits-env" in (tmp_path / "students" / "README.md").read_text()
 
 
 def test_publish_never_overwrites_a_foreign_file(course: Course, tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from nbgrader.api import Gradebook
 from typer.testing import CliRunner
 
 from autograder import demo, doctor, variants
 from autograder.cli import app, main
+from autograder.course_folder import CourseFolder
 from autograder.variants import Row
 
 SOURCE = '''\
@@ -114,6 +117,27 @@ def test_publish(root: Path, tmp_path: Path) -> None:
     target = tmp_path / "students"
     assert "notebooks 00_bits" in run("publish", target, "--root", root)
     assert (target / "notebooks" / "00_bits.ipynb").exists()
+
+
+def test_the_settings_of_a_course_folder_are_its_own(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, notebook = tmp_path_factory.mktemp("class") / "course", root / "solutions" / "00_bits.py"
+    run("init", folder, "--root", root)
+    settings = folder / "course.toml"
+    assert settings.read_text() == COURSE
+    own = COURSE + 'due = "2027-02-01T23:59:00+00:00"\n\n[late]\npercent_per_day = 10\n'
+    settings.write_text(own)
+
+    (root / "solutions" / "01_more.py").write_text(notebook.read_text())
+    (root / "solutions" / "variants" / "01_more.py").write_text(VARIANTS)
+    new = '\n[[assignment]]\nname = "01_more"\ntitle = "More \\"bits\\""\ndue = "2027-03-01T12:00:00+01:00"\n'
+    (root / "course.toml").write_text(COURSE + new)
+    run("init", folder, "--root", root, "--force")
+    assert settings.read_text() == own + new
+    with Gradebook(CourseFolder(folder).db_url) as book:
+        due = {name: book.find_assignment(name).duedate for name in ("00_bits", "01_more")}
+    assert due == {"00_bits": datetime(2027, 2, 1, 23, 59), "01_more": datetime(2027, 3, 1, 11)}
 
 
 def test_variants_table_json_and_status(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from classes import BROKEN, HOSTILE, expected, honest, make, notebook_bytes, put
+from classes import BROKEN, COURSE_TOML, HOSTILE, expected, honest, make, notebook_bytes, put
 from engine import MEAN, solved
 
 from autograder.class_report import class_lines, latest_results, print_summary, to_mark
@@ -142,6 +142,30 @@ def test_a_result_in_the_journal_that_was_not_recorded_is_recorded_without_runni
     with open(journal_path(other, "ps"), "ab") as file:
         file.write(b'{"student": "torn')
     assert grade_class(other, "ps").resumed == ["ann"] and totals(other) == {"ann": 5.0}
+
+
+def test_a_new_due_date_or_late_rule_changes_penalties_and_grades_nobody_again(tmp_path: Path) -> None:
+    def settings(due: str, percent: int) -> None:
+        rules = f'[late]\npercent_per_day = {percent}\n[[assignment]]\nname = "ps"\ndue = "{due}"\n'
+        (folder.root / "course.toml").write_text(COURSE_TOML + rules)
+
+    def penalty() -> float:
+        with Recorder(folder, folder.assignment("ps")) as recorder:
+            return float(recorder.gradebook.find_submission("ps", "ann").late_submission_penalty or 0)
+
+    folder = make(tmp_path / "course")
+    put(folder, "ann", notebook_bytes(solved()))
+    stamp = folder.step("submitted", "ann", "ps") / "timestamp.txt"
+    stamp.write_text("2027-02-02 12:00:00 UTC")
+    settings("2027-02-01T23:59:00+00:00", 10)
+    assert len(grade_class(folder, "ps").results) == 1 and penalty() == 0.5
+    settings("2027-02-01T23:59:00+00:00", 40)
+    summary = grade_class(folder, "ps")
+    assert (summary.results, summary.resumed) == ([], ["ann"]) and penalty() == 2.0
+    settings("2027-02-03T23:59:00+01:00", 40)
+    summary = grade_class(folder, "ps")
+    assert (summary.results, summary.resumed) == ([], ["ann"]) and penalty() == 0.0
+    assert grade_class(folder, "ps").skipped == ["ann"]
 
 
 def test_bad_requests_get_a_sentence(tmp_path: Path) -> None:

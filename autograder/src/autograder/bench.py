@@ -151,7 +151,7 @@ def make_class(root: Path, hand_ins: int) -> CourseFolder:
 
     right, partly right and wrong answers, each with a cell of the student's own.
     """
-    folder = make_course_folder(root, "bench", {ASSIGNMENT: instructor_notebook()}, {}, LIMITS)
+    folder = make_course_folder(root, "bench", {ASSIGNMENT: instructor_notebook()}, LIMITS)
     release = nbformat.read(folder.step("release", ".", ASSIGNMENT) / f"{ASSIGNMENT}.ipynb", as_version=4)
     for number in range(hand_ins):
         notebook = nbformat.from_dict(release)

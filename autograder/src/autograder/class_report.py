@@ -154,7 +154,7 @@ def print_summary(folder: CourseFolder, summary: Summary) -> None:
     graded = ", ".join(f"{n} {verdict}" for verdict, n in summary.verdicts.most_common()) or "nothing new"
     pace = f" in {summary.seconds:.1f} s" if summary.results else ""
     unchanged = f"; {len(summary.skipped)} unchanged" if summary.skipped else ""
-    resumed = f"; {len(summary.resumed)} recorded from a run that was stopped" if summary.resumed else ""
+    resumed = f"; {len(summary.resumed)} graded before and recorded now" if summary.resumed else ""
     console.print(f"graded {len(summary.results)}{pace}: {graded}{unchanged}{resumed}")
     for grade_id, why in summary.broken_tests.items():
         console.print(

@@ -117,7 +117,7 @@ def build_command(
         Path | None, typer.Option(help="Also write the solved notebooks to this folder, to run and read.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; name every fault, exit 1 if any.")
+        bool, typer.Option("--check", help="Write no notebook; name every fault, exit 1 if any.")
     ] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="With --check: leave out what runs notebooks.")
@@ -168,7 +168,9 @@ def _check(course: Course, names: list[str] | None, fast: bool, workers: int, as
 
 @app.command("site")
 def site_command(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pages go.")] = Path("build/site"),
+    out: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where the pages go; a site there is replaced.")
+    ] = Path("build/site"),
     root: Root = Path("."),
     instructor: Annotated[
         bool,
@@ -203,6 +205,8 @@ def publish_command(
     root: Root = Path("."),
 ) -> None:
     """Write what students get to DIR: notebooks, helpers, README; no solution, hidden test or variant.
+
+    Notebooks published to DIR before are brought up to date as well; to take one back, delete its file there.
 
     Example: `course publish ../course-students 00_start_here 01_ngrams`
     """
@@ -295,7 +299,8 @@ def init_command(
     ] = None,
     root: Root = Path("."),
     force: Annotated[
-        bool, typer.Option("--force", help="Update the assignments in an existing folder.")
+        bool,
+        typer.Option("--force", help="Update the assignments in an existing folder; its course.toml stays."),
     ] = False,
 ) -> None:
     """Make a course folder for grading: instructor's notebooks, releases, gradebook, due dates.

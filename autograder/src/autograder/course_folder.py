@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -496,20 +495,17 @@ def make_course_folder(
     root: Path,
     course_id: str,
     notebooks: dict[str, Any],
-    due: dict[str, datetime | None],
-    limits: str = "",
+    settings: str = "",
     force: bool = False,
     progress: Callable[[str, int], None] | None = None,
 ) -> CourseFolder:
-    """A new course folder with source/, release/ and a gradebook that knows every assignment and its due
-    date.
+    """A new course folder with source/, release/ and a gradebook that knows every assignment.
 
-    `notebooks` maps the name of each assignment to its instructor's notebook (an nbformat node). An existing
-    folder is only written to with `force`; submissions and grades in it are never touched. `progress` is
-    called with the assignment that comes next and how many are done.
+    `notebooks` maps the name of each assignment to its instructor's notebook (an nbformat node), `settings`
+    is the text of course.toml. An existing folder is only written to with `force`; submissions, grades and
+    the course.toml in it are never touched. `progress` is called with the assignment that comes next and how
+    many are done.
     """
-    from nbgrader.api import Gradebook
-
     if root.exists() and any(root.iterdir()) and not force:
         raise CourseError(
             f"{root} is not empty.", "Name another folder, or add --force to update the assignments in it."
@@ -517,8 +513,8 @@ def make_course_folder(
     root.mkdir(parents=True, exist_ok=True)
     if not (root / "nbgrader_config.py").exists():
         (root / "nbgrader_config.py").write_text(CONFIG.format(course_id=course_id), encoding="utf-8")
-    if limits:
-        (root / "course.toml").write_text(limits, encoding="utf-8")
+    if settings and not (root / "course.toml").exists():
+        (root / "course.toml").write_text(settings, encoding="utf-8")
     folder = CourseFolder(root)
     for done, (name, notebook) in enumerate(notebooks.items()):
         if progress:
@@ -527,8 +523,4 @@ def make_course_folder(
         target.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target / f"{name}.ipynb")
         _generate(folder.root, folder.config, name)
-    with quiet_nbgrader(), Gradebook(folder.db_url, course_id) as gradebook:
-        for name, moment in due.items():
-            if moment is not None:
-                gradebook.update_or_create_assignment(name, duedate=moment.isoformat())
     return folder

@@ -2,7 +2,8 @@
 
 A journal holds one synced line per finished hand-in, written before the gradebook; a run that was killed
 records what it finds there and grades only the rest. The key of a line is a hash of the hand-in, the tests,
-the limits and the versions: same key, same grade.
+the limits and the versions: same key, same grade. Where only the due date or the late rules changed, what the
+journal holds is recorded again, and nothing is graded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from autograder.diagnosis import read_wrong_answers
 from autograder.errors import CourseError
 from autograder.grade import Grading, handin_key, solved_handin, without_work
 from autograder.intake import read_folder
+from autograder.late import write_due_date
 from autograder.record import Recorder
 from autograder.records import INTERNAL, PASSED, Result
 from autograder.sandbox import NESTED
@@ -63,9 +65,9 @@ class Journal:
         self.graded[result.student] = result
         self._append({"student": result.student, "key": result.key, "result": result.to_json()})
 
-    def add_recorded(self, result: Result) -> None:
-        self.recorded[result.student] = result.key
-        self._append({"student": result.student, "key": result.key})
+    def add_recorded(self, result: Result, late_key: str) -> None:
+        self.recorded[result.student] = recorded_key(result, late_key)
+        self._append({"student": result.student, "key": self.recorded[result.student]})
 
     def _append(self, entry: dict[str, Any]) -> None:
         self._file.write(json.dumps(entry).encode() + b"\n")
@@ -74,6 +76,11 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+def recorded_key(result: Result, late_key: str) -> str:
+    """Everything that decides what the gradebook says of a hand-in: the grade, and what lateness costs."""
+    return f"{result.key}, {late_key}"
 
 
 def read_journal(path: Path) -> tuple[dict[str, Result], dict[str, str], int]:
@@ -162,6 +169,7 @@ def grade_class(
     started = time.monotonic()
     assignment = folder.assignment(assignment_name)
     folder.ensure_in_gradebook(assignment)
+    write_due_date(folder, assignment_name)
     grading = grading_for(folder, assignment, isolation)
     everyone = folder.students(assignment_name)
     unknown = sorted(set(students or ()) - set(everyone))
@@ -243,7 +251,10 @@ def _todo(
         handin = read_folder(folder.step("submitted", student, assignment), student)
         if before.key != handin_key(grading_key, handin) or before.verdict == INTERNAL:
             todo.append(student)
-        elif journal.recorded.get(student) == before.key and student in in_gradebook:
+        elif (
+            journal.recorded.get(student) == recorded_key(before, recorder.late_key)
+            and student in in_gradebook
+        ):
             summary.skipped.append(student)
         else:
             _keep(recorder, journal, before, known=True)
@@ -263,7 +274,7 @@ def _keep(recorder: Recorder, journal: Journal, result: Result, known: bool = Fa
         result = without_work(result, f"it could not be recorded: {type(error).__name__}: {error}")
         journal.add_result(result)
         recorder.record(result)
-    journal.add_recorded(result)
+    journal.add_recorded(result, recorder.late_key)
     return result
 
 

@@ -8,8 +8,10 @@ max_days = 3             # later than that earns nothing; leave it out for no su
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from traitlets import Float
 
 from autograder.course_folder import CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
+from autograder.settings import AssignmentSettings
 
 SECONDS_PER_DAY = 24 * 60 * 60
 
@@ -75,6 +78,34 @@ def assignment_title(folder: CourseFolder, assignment: str) -> str:
     return ""
 
 
+def add_assignments(folder: CourseFolder, assignments: Iterable[AssignmentSettings]) -> list[str]:
+    """Add those that course.toml of the course folder does not name to its end; return their names.
+
+    What is written there already, due dates and titles too, stays as it is.
+    """
+    path = folder.root / "course.toml"
+    known = {table.get("name") for table in course_table(path).get("assignment", [])}
+    new = [assignment for assignment in assignments if assignment.name not in known]
+    with open(path, "a", encoding="utf-8") as file:
+        for assignment in new:
+            file.write(f'\n[[assignment]]\nname = "{assignment.name}"\n')
+            file.write(f"title = {json.dumps(assignment.title, ensure_ascii=False)}\n")
+            if assignment.due:
+                file.write(f'due = "{assignment.due.isoformat()}"\n')
+    return [assignment.name for assignment in new]
+
+
+def write_due_date(folder: CourseFolder, assignment: str) -> None:
+    """Tell the gradebook when an assignment is due, where course.toml of the course folder says so."""
+    from nbgrader.api import Gradebook
+
+    due = due_date(folder, assignment)
+    if due is None:
+        return
+    with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as gradebook:
+        gradebook.update_or_create_assignment(assignment, duedate=due.astimezone(UTC).isoformat())
+
+
 def due_date(folder: CourseFolder, assignment: str) -> datetime | None:
     """When an assignment is due: course.toml of the course folder, else the gradebook."""
     for table in course_table(folder.root / "course.toml").get("assignment", []):
@@ -96,6 +127,11 @@ def due_date(folder: CourseFolder, assignment: str) -> datetime | None:
         except MissingEntry:
             return None
     return found.replace(tzinfo=UTC) if found else None
+
+
+def late_key(folder: CourseFolder, assignment: str) -> str:
+    """What decides late penalties besides the hand-in's time, as text: same key, same penalties."""
+    return f"due {due_date(folder, assignment)}, {read_rule(folder.root / 'course.toml')}"
 
 
 class RulePlugin(LateSubmissionPlugin):

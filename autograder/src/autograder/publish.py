@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from autograder.errors import CourseError
 from autograder.leaks import Secret, leaks_in_tree, secrets
 
 RECORD = ".published"  # the files that the last `course publish` wrote, so that the next one may replace them
-_SINGLE_FILES = ("environment.yml", "constraints.txt", "LICENSE")
+_SINGLE_FILES = ("environment.yml", "constraints.txt", "LICENSE", "docs/glossary.md")
 _LEFT_OUT = {
     "__pycache__",
     "build",
@@ -35,14 +36,21 @@ class Published:
 
 
 def publish(course: Course, folder: Path, names: list[str] | None = None) -> Published:
-    """Write the student tree to `folder`, new or published before. Raises CourseError if anything leaks."""
+    """Write the student tree to `folder`, new or published before. Raises CourseError if anything leaks.
+
+    Notebooks that were published to it before, and are still in it, are written anew as well.
+    """
     folder = folder.resolve()
     root = course.root.resolve()
     if folder == root or folder in root.parents:
         raise CourseError(
             f"{folder} holds the solutions.", "Name a folder of its own, for example ../course-students."
         )
-    wanted = course.names(names)
+    asked = course.names(names)
+    before = {
+        name for name in _recorded(folder) if name.startswith("notebooks/") and (folder / name).exists()
+    }
+    wanted = [name for name in course.names() if name in asked or f"notebooks/{name}.ipynb" in before]
     hidden: list[Secret] = []
     with tempfile.TemporaryDirectory(prefix="course-publish-") as scratch:
         tree = Path(scratch)
@@ -54,6 +62,7 @@ def publish(course: Course, folder: Path, names: list[str] | None = None) -> Pub
         _copy_package(root / "helpers", tree / "helpers")
         for name in _SINGLE_FILES:
             if (root / name).is_file():
+                (tree / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(root / name, tree / name)
         (tree / "README.md").write_text(student_readme(course, wanted), encoding="utf-8")
         found = leaks_in_tree(tree, hidden)
@@ -93,9 +102,7 @@ def _copy_package(source: Path, target: Path) -> None:
 
 def _replace(tree: Path, folder: Path, files: list[str]) -> None:
     """Put the files of `tree` into `folder`, where only what an earlier publish wrote may be in the way."""
-    record = folder / RECORD
-    before = record.read_text(encoding="utf-8").split("\n") if record.exists() else []
-    known = {name for name in before if name}
+    known = _recorded(folder)
     foreign = [name for name in files if (folder / name).exists() and name not in known]
     if foreign:
         raise CourseError(
@@ -106,7 +113,13 @@ def _replace(tree: Path, folder: Path, files: list[str]) -> None:
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(tree / name, folder / name)
-    record.write_text("".join(f"{name}\n" for name in files), encoding="utf-8")
+    (folder / RECORD).write_text("".join(f"{name}\n" for name in files), encoding="utf-8")
+
+
+def _recorded(folder: Path) -> set[str]:
+    """The files that the last `course publish` wrote to the folder, relative to it."""
+    record = folder / RECORD
+    return set(record.read_text(encoding="utf-8").split("\n")) - {""} if record.exists() else set()
 
 
 def _inside(folder: Path, names: set[str]) -> Iterator[Path]:
@@ -114,6 +127,12 @@ def _inside(folder: Path, names: set[str]) -> Iterator[Path]:
         path = (folder / name).resolve()
         if folder in path.parents:
             yield path
+
+
+def _environment_name(path: Path, otherwise: str) -> str:
+    """What conda will call the environment of environment.yml."""
+    found = re.search(r"^name:\s*(\S+)", path.read_text(encoding="utf-8") if path.exists() else "", re.M)
+    return found[1] if found else otherwise
 
 
 def student_readme(course: Course, names: list[str]) -> str:
@@ -139,12 +158,13 @@ notebook needs.
 ## On a laptop
 
     conda env create -f environment.yml
-    conda activate {course.settings.course_id}
+    conda activate {_environment_name(course.root / "environment.yml", course.settings.course_id)}
     jupyter lab notebooks
 
 Without conda (Python 3.11 or later): `python -m venv .venv`, activate it, then
-`pip install "./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux without a graphics
-card, `pip install torch --index-url https://download.pytorch.org/whl/cpu` before that saves 3 GB.
+`pip install -c constraints.txt "./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux
+without a graphics card, `pip install -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu`
+before that saves 3 GB.
 
 ## Working
 

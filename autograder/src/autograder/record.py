@@ -40,7 +40,7 @@ from autograder.course_folder import (
     quiet_nbgrader,
     visible_source,
 )
-from autograder.late import penalty_config
+from autograder.late import late_key, penalty_config
 from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOutcome
 from autograder.safe_markdown import make_harmless
 
@@ -108,6 +108,7 @@ class Recorder:
             self.gradebook = Gradebook(folder.db_url, folder.paths.course_id)
         self._sanitize = SanitizeHTML(enabled=True)
         self._late_config = penalty_config(folder)
+        self.late_key = late_key(folder, assignment.name)
 
     def close(self) -> None:
         self.gradebook.close()

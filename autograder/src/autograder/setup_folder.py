@@ -9,6 +9,7 @@ from autograder.build import instructor_notebook, open_course
 from autograder.course_folder import CourseFolder, make_course_folder
 from autograder.diagnosis import WrongAnswer, write_wrong_answers
 from autograder.errors import CourseError
+from autograder.late import add_assignments, write_due_date
 from autograder.variants import WRONG, load_variants
 
 
@@ -19,7 +20,7 @@ def init(
     force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> CourseFolder:
-    """Make (or, with `force`, update) the course folder.
+    """Make (or, with `force`, update) the course folder. Its course.toml is its own once it is there.
 
     `progress` is called with what is being done, how many steps are done and how many there are.
     Raises CourseError for a folder that would be published with the course.
@@ -43,18 +44,17 @@ def init(
     for done, name in enumerate(wanted):
         tell(f"reading {name}", done)
         notebooks[name] = instructor_notebook(course.source(name), course.notebooks)
-    due = {a.name: a.due for a in course.settings.assignments if a.name in wanted}
-    limits = (course.root / "course.toml").read_text(encoding="utf-8")
     made = make_course_folder(
         folder,
         course.settings.course_id,
         notebooks,
-        due,
-        limits,
+        (course.root / "course.toml").read_text(encoding="utf-8"),
         force,
         lambda name, done: tell(f"releasing {name}", len(wanted) + done),
     )
+    add_assignments(made, [course.settings.assignment(name) for name in wanted])
     for name in wanted:
+        write_due_date(made, name)
         declared = load_variants(course, course.source(name)).variants
         write_wrong_answers(
             made.root / "variants" / f"{name}.json",

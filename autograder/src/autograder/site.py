@@ -45,7 +45,8 @@ def build_site(
     """Build the site into `out` and return what Sphinx found wrong, one line each.
 
     Notebooks whose last solved run is not of their present text are run first, which takes minutes.
-    Raises CourseError when a notebook fails or Sphinx is not installed.
+    A site that was built into `out` before is replaced. Raises CourseError when `out` holds anything else,
+    when a notebook fails, or when Sphinx is not installed.
     """
     try:
         from sphinx.application import Sphinx
@@ -54,6 +55,8 @@ def build_site(
         raise CourseError(
             "The site is made by Sphinx, which is not installed.", "Run: pip install -e 'autograder[site]'"
         ) from None
+    if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").exists():
+        raise CourseError(f"{out} holds something that is not a site.", "Name a new or an empty folder.")
     pages = out.parent / f"{out.name}-pages"
     shutil.rmtree(pages, ignore_errors=True)
     shutil.rmtree(out, ignore_errors=True)
