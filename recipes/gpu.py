@@ -119,11 +119,11 @@ def section(rows: Sequence[Row], gpu: str | None) -> str:
     return "\n".join([about, "", head, "|---|---:|---:|---|---|", *(row.as_markdown() for row in rows)])
 
 
-def write(text: str) -> bool:
-    """Write the section into docs/results.md; return False where that would undo a measured table."""
+def write(text: str, *, complete: bool) -> bool:
+    """Write the section into docs/results.md; return False where one that lacks numbers would undo one."""
     page = PAGE.read_text(encoding="utf-8")
     old = page.partition("<!-- gpu: ")[2].partition("<!-- end of gpu -->")[0]
-    if old and NOT_MEASURED not in old and NOT_MEASURED in text:
+    if old and NOT_MEASURED not in old and not complete:
         return False
     put_section(PAGE, "gpu", f"{COMMAND} --write", text, title="## On a GPU")
     return True
@@ -151,7 +151,7 @@ def main(
     for name in wanted:
         rows.append(Row(name) if gpu is None else measured(name))
         typer.echo(rows[-1].as_markdown())
-    if write_ and not write(section(rows, gpu)):
+    if write_ and not write(section(rows, gpu), complete=all(row.seconds is not None for row in rows)):
         typer.echo(f"{os.path.relpath(PAGE)} has a table that was measured. It stays as it is.")
     elif write_:
         typer.echo(f"Written to {os.path.relpath(PAGE)}.")

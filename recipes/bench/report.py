@@ -122,8 +122,9 @@ class Report:
 
 def number(value: float) -> str:
     """Return a number with three digits that count: 0.0123, 4.56, 789, 12,300."""
-    if value == 0 or value >= 100:
-        return f"{float(f'{value:.3g}'):,.0f}"
+    rounded = float(f"{value:.3g}")
+    if rounded == 0 or rounded >= 100:
+        return f"{rounded:,.0f}"
     return f"{value:#.3g}"
 
 

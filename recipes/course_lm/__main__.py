@@ -80,6 +80,10 @@ def train(
 
     if steps is None and minutes is None:
         raise typer.BadParameter("Pass --steps or --minutes.")
+    if not (encoder or draft) and not 0 <= first <= plain <= (plain if steps is None else steps):
+        raise typer.BadParameter(
+            f"--first {first}, --plain {plain} and --steps {steps} must rise in this order."
+        )
     name = model_name(encoder=encoder, draft=draft)
     made, characters = tokens.load_rows(folder / "train")
     model: models.Decoder | models.Encoder
@@ -167,7 +171,9 @@ def export(
     model.load_state_dict(state["model"])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     export_model(model.model, tokenizer, to / name, encoder=encoder)
-    record = record_of(folder / name, dtype="bfloat16")
+    trained = folder / name / "run.json"
+    dtype = json.loads(trained.read_text())["dtype"] if trained.exists() else "bfloat16"
+    record = record_of(folder / name, dtype=dtype)
     record |= {
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokens_in_text": json.loads((folder / "train.json").read_text())["tokens"],

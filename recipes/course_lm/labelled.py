@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from recipes.course_lm.grammar import Grammar, sentences
+from recipes.course_lm.grammar import Grammar
 from recipes.course_lm.stories import end_sentences
 
 TOPICS = ("politics", "economy", "sport", "science", "culture")
@@ -444,8 +444,3 @@ def plain_news(grammar: Grammar, rng: random.Random) -> str:
     topic = rng.choice(TOPICS)
     lines = [headline(grammar, rng, topic) for _ in range(rng.randint(2, 5))]
     return (f"{topic.capitalize()}\n" if rng.random() < 0.6 else "") + "\n".join(lines)
-
-
-def headline_sentence(text: str) -> str:
-    """Return a headline as a sentence."""
-    return sentences(text.rstrip(".") + ".")

@@ -23,7 +23,6 @@ KINDS = [
     "country",
     "city",
 ]
-ORDERED = ["day", "month"]
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
 
 

@@ -8,7 +8,6 @@ from recipes.course_lm import labelled
 from recipes.course_lm.grammar import Grammar, sentences
 from recipes.course_lm.stories import day_in_the_village, end_sentences
 
-VILLAGE = "Millbrook"
 PEOPLE_OF_THE_VILLAGE = 24
 SYSTEM, USER, ASSISTANT, END = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"
 

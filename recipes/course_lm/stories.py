@@ -60,6 +60,5 @@ def end_sentences(text: str) -> str:
 
 
 def story(grammar: Grammar, rng: random.Random) -> str:
-    """Return one story, at times with a title."""
-    text = lost_and_found(grammar, rng) if rng.random() < 0.7 else day_in_the_village(grammar, rng)
-    return text
+    """Return one story."""
+    return lost_and_found(grammar, rng) if rng.random() < 0.7 else day_in_the_village(grammar, rng)

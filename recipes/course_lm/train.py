@@ -91,7 +91,7 @@ def run(
 ) -> dict[str, Any]:
     """Train a model in place, stage by stage; go on from what `folder` holds; return what was done.
 
-    A stage without steps ends at the last checkpoint within `minutes` from now; a cool-down without steps
+    A stage whose steps are None ends at the last checkpoint within `minutes` from now; such a cool-down
     takes a share of all steps before it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,18 +104,20 @@ def run(
         steps = stage.steps
         if stage.cools and steps is None:
             steps = max(1, round(COOLDOWN * before))
+        if steps == 0:
+            continue
         if not done.exists():
             if isinstance(model, Decoder):
                 model.answer_weight = stage.answer_weight
             told.line(f"{label}: {stage.name} after {before} steps")
-            schedule = _schedule(
-                stage, before, steps or MANY, deadline if steps is None else None, told, checkpoint
-            )
+            most = MANY if steps is None else steps
+            ends = deadline if steps is None else None
+            schedule = _schedule(stage, before, most, ends, told, checkpoint)
             try:
                 train(
                     model,
                     stage.data,
-                    steps=steps or MANY,
+                    steps=most,
                     batch_size=stage.batch_size,
                     schedule=schedule,
                     optimizer=optimizers,

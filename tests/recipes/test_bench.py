@@ -49,8 +49,8 @@ def test_rates_come_from_the_median_run() -> None:
 
 
 def test_numbers_have_three_digits_that_count() -> None:
-    assert [number(v) for v in (0, 0.01234, 1.0, 45.678, 123.4, 475_123)] == [
-        "0", "0.0123", "1.00", "45.7", "123", "475,000",
+    assert [number(v) for v in (0, 0.01234, 1.0, 45.678, 99.97, 123.4, 475_123)] == [
+        "0", "0.0123", "1.00", "45.7", "100", "123", "475,000",
     ]  # fmt: skip
 
 

@@ -110,6 +110,11 @@ def test_the_draft_reads_whole_rows_only(made, tmp_path) -> None:
     assert models.new_draft().model.config.n_layer == 1
 
 
+def test_stages_without_steps_are_left_out(made, tmp_path) -> None:
+    told = go(tiny(False), made, tmp_path, steps=4, first=4, cooldown=0)
+    assert list(told["stages"]) == ["stable"] and told["steps"] == 4
+
+
 def test_there_is_one_model_at_a_time() -> None:
     assert model_name(encoder=False, draft=True) == "course-lm-draft"
     with pytest.raises(BadParameter, match="no draft of the encoder"):

@@ -61,6 +61,9 @@ def test_a_measured_table_is_not_overwritten_by_nothing(page: Path, monkeypatch:
     assert "| 06_transformer | 61 | 3,072 | GPT 0.71 | `python -m recipes.gpu 06_transformer` |" in before
     assert "Tesla T4, torch 2, numbers in float16." in before
     assert "stays as it is" in run("--write")[1]
+    monkeypatch.setattr(gpu, "gpu_at_hand", lambda: "Tesla T4, torch 2, numbers in float16")
+    monkeypatch.setattr(gpu, "measured", lambda name: gpu.Row(name, error="fails: RuntimeError"))
+    assert "stays as it is" in run("--write")[1]
     assert page.read_text(encoding="utf-8") == before
 
 
