@@ -48,9 +48,13 @@ def test_a_fine_tuned_head_learns_on_a_copy(tmp_path: Path, style: str) -> None:
 
     model = load_causal_lm(save_tiny_model(tmp_path, style))
     before = [parameter.clone() for parameter in model.model.parameters()]
-    new = ["awful number 40", "lovely number 41", "awful number 42 and " * 30]
+    new = ["awful number 40", "lovely number 41", "awful number 42 and " * 30, ""]
     settings: dict[str, Any] = {"epochs": 8, "batch_size": 8, "learning_rate": 3e-3}
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
     said = fine_tuned(model, TEXTS, CODES, new, **settings)
-    assert said[:2] == ["negative", "positive"] and len(said) == 3
+    assert torch.equal(torch.rand(2), expected), "the caller's randomness is left alone"
+    assert said[:2] == ["negative", "positive"] and len(said) == 4
     assert said == fine_tuned(model, TEXTS, CODES, new, **settings), "the same seed, the same result"
     assert all(torch.equal(a, b) for a, b in zip(before, model.model.parameters(), strict=True))

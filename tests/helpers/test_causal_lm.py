@@ -9,6 +9,7 @@ import pytest
 import torch
 
 pytest.importorskip("transformers")
+from pretended_gpu import pretended_gpu
 from tiny_models import STYLES, save_tiny_model
 
 from nextword.causal_lm import CausalLM, load_causal_lm
@@ -98,6 +99,15 @@ def test_answers_are_written_without_a_pad_token_and_without_the_prompt(
     answer = model.answer("Review: Lovely hotel.\nSentiment:", most=4)
     assert "Review" not in answer and len(model.encode(answer)) <= 12
     assert capfd.readouterr().err == ""
+
+
+def test_rows_are_read_once_and_come_in_their_order_wherever_they_lie(models: dict[str, CausalLM]) -> None:
+    model = models["byte-level"]
+    rows = torch.tensor([[5, 1], [3, 2], [5, 1]])
+    expected = torch.cat([model.logits(row[None]) for row in rows])
+    assert torch.allclose(model.logits(rows), expected, atol=1e-5)
+    with pretended_gpu():
+        assert torch.allclose(model.logits(rows.to("cuda")), expected, atol=1e-5)
 
 
 def test_too_long_a_prompt_is_refused_with_a_remedy(models: dict[str, CausalLM]) -> None:

@@ -275,6 +275,7 @@ BAD = [
     (np.zeros((0, 2)), "it is empty"),
     (1.0, "a float, not probabilities"),
     (np.array(1.0), "it is a single number"),
+    (torch.tensor(True), "not all of its values are real numbers"),
     (["a"], "not all of its values are real numbers"),
     ([[0.5], [0.25, 0.25]], "not all of its values are real numbers"),
     ([True, False], "not all of its values are real numbers"),

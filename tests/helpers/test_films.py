@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 from typing import Any
 
 import datasets
@@ -27,9 +29,29 @@ def test_sentences_are_drawn_and_stripped(monkeypatch: pytest.MonkeyPatch) -> No
     assert some == films.film_sentences("validation", 4)
 
 
+def test_a_hub_that_did_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [OSError("no route"), http.client.BadStatusLine("?"), contextlib.nullcontext()]
+
+    def urlopen(*_: Any, **__: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(hub, "_answered", set())
+    monkeypatch.setattr(hub.urllib.request, "urlopen", urlopen)
+    assert [hub.reachable("https://hub.invalid") for _ in range(4)] == [False, False, True, True]
+    assert answers == []
+
+
 def test_errors_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="train and validation"):
         films.film_sentences("test", 4)
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: True)
+    one = datasets.Dataset.from_dict({"sentence": ["fine"], "label": [1]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: one)
+    with pytest.raises(ValueError, match="has 1 sentences, not 4"):
+        films.film_sentences("train", 4)
     monkeypatch.setattr(hub, "hub_is_reachable", lambda: False)
     with pytest.raises(OSError, match="With a network"):
         films.film_sentences("train", 4)

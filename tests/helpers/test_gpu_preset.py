@@ -86,7 +86,9 @@ def test_only_float16_scales_the_loss(capability, scales, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.amp, "GradScaler", lambda *a, **k: made.append(scaler(*a, **k)) or made[-1])
     with pretended_gpu(capability):
         train(MODELS["gpt"](), DATA, **SHORT)
-    assert [one.is_enabled() for one in made] == [scales]
+        assert [one.is_enabled() for one in made] == [scales]
+        train(MODELS["gru"](), DATA, **SHORT)  # cuDNN's recurrent networks take part in autocast as float16
+    assert [one.is_enabled() for one in made] == [scales, True]
 
 
 @pytest.mark.parametrize("capability", [T4, A100])

@@ -217,7 +217,7 @@ def test_words_on_a_map_keep_their_places_and_their_names_do_not_overlap() -> No
         (lambda: plots.training({}, title=""), "nothing to draw"),
         (lambda: plots.training({"a": History()}, title=""), "nothing to draw"),
         (lambda: plots.training(HISTORIES, title="", against="days"), "not 'days'"),
-        (lambda: plots.bars({}, title=""), "no bar"),
+        (lambda: plots.bars({}, title=""), "at least one name with its number"),
         (lambda: plots.surprise(["a"], [], title=""), "1 tokens and 0 surprises"),
         (lambda: plots.reshaped({"a": 1}, {"b": 1}, title=""), "the same words"),
         (lambda: plots.reliability({"a": []}, title=""), "at least one bin"),

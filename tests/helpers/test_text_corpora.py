@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -105,8 +106,23 @@ def test_offline_the_village_stands_in_and_says_so(name, capsys) -> None:
     assert "does not answer" in said
     assert "source=... with a copy" in said
     assert said.strip() == str(found)
-    assert corpus(name) is found
-    assert capsys.readouterr().out == ""
+
+
+def test_a_text_that_could_not_be_had_is_asked_for_again(tmp_path) -> None:
+    assert corpus("wikitext2").name == "village"
+    cached(tmp_path, "Salesforce/wikitext", "wikitext-2-raw-v1", LINES)
+    assert is_wikitext(corpus("wikitext2"))
+
+
+def test_other_sets_of_the_repository_are_not_read(tmp_path) -> None:
+    cached(tmp_path, "Salesforce/wikitext", "wikitext-2-raw-v1", LINES)
+    snapshot = tmp_path / "hub" / "datasets--Salesforce--wikitext" / "snapshots" / "0123abc"
+    as_parquet(snapshot / "wikitext-103-raw-v1", {split: ["Too much.\n"] for split in LINES})
+    assert is_wikitext(corpus("wikitext2"))
+    assert is_wikitext(corpus("wikitext2", source=snapshot))
+    shutil.rmtree(snapshot / "wikitext-2-raw-v1")
+    corpora._text.cache_clear()
+    assert corpus("wikitext2").name == "village"
 
 
 TEXT = "To be, or not to be.\n" * 40

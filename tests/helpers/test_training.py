@@ -175,6 +175,51 @@ def test_several_optimizers_share_the_work() -> None:
     assert all(now != then for now, then in zip(weights(model), before, strict=True))
 
 
+def test_an_optimizer_that_was_passed_has_its_rate_again() -> None:
+    model = Bigram(2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        before = weights(model)
+        train(model, SMALL, steps=3, optimizer=optimizer, **QUIET)
+        assert optimizer.param_groups[0]["lr"] == 0.1
+        assert weights(model) != before
+    model.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, SMALL, steps=3, optimizer=optimizer, **QUIET)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def test_parameters_that_nobody_trains_neither_move_nor_shorten_the_steps_of_others() -> None:
+    def change(steps: int) -> list[float]:
+        model = Bigram(2, dropout=0.0)
+        table = model.table.weight.detach().clone()
+        options = {"optimizer": torch.optim.SGD([model.scale], lr=1.0), "clip": 1e-2}
+        train(model, SMALL, steps=steps, schedule=lambda _: 1.0, **options, **QUIET)
+        assert torch.equal(model.table.weight, table)
+        return (model.scale - 1).detach().norm().item()
+
+    assert change(1) == pytest.approx(1e-2, rel=1e-3)
+    assert change(5) == pytest.approx(5e-2, rel=0.1)
+
+
+@pytest.mark.parametrize("spoils", [math.inf, math.nan])
+def test_where_one_optimizers_gradients_overflow_no_optimizer_takes_the_step(spoils) -> None:
+    model = Bigram(2, dropout=0.0)
+    hooked = []
+    model.scale.register_hook(lambda grad: hooked.append(1) or (grad * spoils if len(hooked) == 2 else grad))
+    seen = []
+    model.register_forward_pre_hook(lambda m, _: seen.append(weights(m)) if m.training else None)
+    momentum = torch.optim.SGD([model.table.weight], lr=0.1, momentum=0.9)
+    two = [torch.optim.SGD([model.scale], lr=0.1), momentum]
+    train(model, SMALL, steps=4, dtype="float16", optimizer=two, schedule=lambda _: 1.0, **QUIET)
+    assert seen[0] != seen[1] == seen[2] != seen[3]
+    assert all(math.isfinite(w) for row in weights(model) for w in row)
+
+
 def test_weight_decay_is_for_matrices() -> None:
     model = Bigram(3)
     model.scale.data.fill_(2.0)
@@ -251,13 +296,15 @@ def test_a_loss_that_is_no_number_is_named_with_its_step() -> None:
     ("options", "words"),
     [
         ({"steps": 0}, "trains nothing"),
+        ({"steps": 1, "evaluate_every": 0}, "evaluate_every is 0. Pass 1 or more"),
+        ({"steps": 1, "batch_size": 0}, "batch_size is 0"),
         ({"seconds": 0.0}, "trains nothing"),
         ({"steps": 1, "dtype": "int8"}, "don't train in 'int8'"),
     ],
 )
 def test_refusals_name_the_remedy(options, words) -> None:
     with pytest.raises(ValueError, match=words):
-        train(Bigram(2), SMALL, **QUIET, **options)
+        train(Bigram(2), SMALL, **(QUIET | options))
 
 
 def test_a_model_of_another_interface_is_refused() -> None:
@@ -354,6 +401,19 @@ def test_checkpoints_that_are_not_this_runs_are_refused(tmp_path) -> None:
     train(Bigram(2), SMALL, steps=2, checkpoint=path, **QUIET)
     with pytest.raises(ValueError, match=r"of another run: seed was 0 there and is 1 here\. Remove the file"):
         train(Bigram(2), SMALL, steps=2, checkpoint=path, seed=1, **QUIET)
+    with pytest.raises(ValueError, match=r"of another run: dtype was torch\.float32"):
+        train(Bigram(2), SMALL, steps=2, checkpoint=path, dtype="float16", **QUIET)
+    model = Bigram(2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="of another run: optimizers was AdamW"):
+        train(model, SMALL, steps=2, checkpoint=path, optimizer=optimizer, **QUIET)
+    model.config = "other heads"
+    with pytest.raises(ValueError, match="of another run: config was None"):
+        train(model, SMALL, steps=2, checkpoint=path, **QUIET)
+    del model.config
+    half = torch.optim.AdamW([model.scale], lr=0.1)
+    with pytest.raises(ValueError, match=r"does not fit this model or its optimizers .* Remove the file"):
+        train(model, SMALL, steps=2, checkpoint=path, optimizer=half, **QUIET)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"can't be read .* Remove the file"):
         train(Bigram(2), SMALL, steps=2, checkpoint=path, **QUIET)

@@ -102,7 +102,7 @@ def test_words_come_most_frequent_first_whatever_their_number() -> None:
 
 @pytest.mark.parametrize("sentences", [[["alone"]], [[], ["alone"], []], [["a", "b"]]])
 def test_the_shortest_texts_have_vectors(sentences: list[list[str]]) -> None:
-    words, vectors = skipgram(sentences, dim=3)
+    words, vectors = skipgram(sentences, dim=3, epochs=40)  # in some epochs no word is kept
     assert set(words) == {w for s in sentences for w in s} and np.isfinite(vectors).all()
 
 

@@ -6,6 +6,7 @@ label per test text.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from nextword.training import own_randomness
 
 if TYPE_CHECKING:
     from nextword.causal_lm import CausalLM
@@ -58,9 +61,19 @@ def fine_tuned(
     All weights learn, with AdamW and a rate that falls to zero; the model passed in stays as it is. Texts are
     cut off on the left where they are longer than the model's context.
     """
-    import copy
+    with own_randomness(seed):
+        return _fine_tuned(model, texts, labels, new, epochs, batch_size, learning_rate)
 
-    torch.manual_seed(seed)
+
+def _fine_tuned(
+    model: CausalLM,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    new: Sequence[str],
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> list[str]:
     names = sorted(set(labels))
     body = copy.deepcopy(model.model.base_model).float().train()
     head = nn.Linear(body.config.hidden_size, len(names)).to(model.model.device)
@@ -73,7 +86,10 @@ def fine_tuned(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
 
     def scores(batch: Sequence[str]) -> torch.Tensor:
-        rows = [torch.tensor(model.encode(text)[-(model.context or 10**9) :]) for text in batch]
+        rows = [
+            torch.tensor(model.encode(text)[-(model.context or 10**9) :] or [model.tokenizer.eos_token_id])
+            for text in batch
+        ]
         idx = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.model.device)
         hidden = body(idx, attention_mask=torch.ones_like(idx)).last_hidden_state
         last = torch.tensor([len(row) - 1 for row in rows], device=idx.device)

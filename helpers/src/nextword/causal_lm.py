@@ -70,7 +70,7 @@ class CausalLM:
             )
         rows, back = torch.unique(idx, dim=0, return_inverse=True)
         logits = self._read(rows.to(self.model.device)).float().cpu()
-        return logits if len(rows) == len(idx) and bool((rows == idx).all()) else logits[back]
+        return logits if len(rows) == len(idx) and bool((rows == idx).all()) else logits[back.cpu()]
 
     def chat(self, *turns: tuple[str, str]) -> str:
         """Return the text that ends where the assistant's answer begins, for turns such as ("user", "Hello").

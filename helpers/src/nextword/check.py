@@ -381,7 +381,8 @@ def _not_a_distribution(p: Any, axis: int | None, atol: float) -> str | None:
         if array.dtype.kind not in "fiu":
             raise ValueError
     except (ValueError, TypeError):
-        return "not all of its values are real numbers" if len(values) else "it is empty"
+        size = len(values) if isinstance(values, list | tuple) else math.prod(values.shape)
+        return "not all of its values are real numbers" if size else "it is empty"
     array = array.astype(np.float64)
     if array.size == 0:
         return "it is empty"

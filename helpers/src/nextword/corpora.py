@@ -81,7 +81,20 @@ def corpus(name: str, *, source: str | Path | None = None) -> Corpus | TextCorpu
         known = sorted([*_TEXTS] if source is not None else ["village", *_TEXTS])
         what = "corpus" if source is None else "corpus to be read from a copy called"
         raise ValueError(f"There is no {what} {name!r}. Choose one of: {', '.join(known)}.")
-    return _text(name, None if source is None else str(source))
+    if source is not None:
+        return _text(name, str(source))
+    try:
+        return _text(name, None)
+    except OSError as error:
+        village = _village()
+        parts = (text_of(village.train), text_of(village.valid), text_of(village.test))
+        note = (
+            f"{_sizes(parts)}: sentences of the village, in place of {name}, which could not be fetched "
+            f"({_in_short(error)}). To have it, connect to the internet and run this cell again, or pass "
+            "source=... with a copy."
+        )
+        print(f"Corpus village: {note}")
+        return TextCorpus("village", *parts, note=note)
 
 
 @cache
@@ -115,24 +128,13 @@ class _Text:
     sha256: str = ""  # of a single file
 
 
-@cache
+@cache  # what was read; an error is none
 def _text(name: str, source: str | None) -> TextCorpus:
     text = _TEXTS[name]
     if source is not None:
         parts = _read(Path(source).expanduser(), text)
         return TextCorpus(name, *parts, note=f"{_sizes(parts)}. {text.origin} Read from {source}.")
-    try:
-        parts = _read(_fetched(text), text)
-    except OSError as error:
-        village = _village()
-        parts = (text_of(village.train), text_of(village.valid), text_of(village.test))
-        note = (
-            f"{_sizes(parts)}: sentences of the village, in place of {name}, which could not be fetched "
-            f"({_in_short(error)}). To have it, connect to the internet and restart the notebook, or pass "
-            "source=... with a copy."
-        )
-        print(f"Corpus village: {note}")
-        return TextCorpus("village", *parts, note=note)
+    parts = _read(_fetched(text), text)
     return TextCorpus(name, *parts, note=f"{_sizes(parts)}. {text.origin}")
 
 
@@ -156,7 +158,8 @@ def _read(path: Path, text: _Text) -> tuple[str, str, str]:
         if (path / "dataset_dict.json").exists():
             splits = datasets.load_from_disk(str(path))
         else:
-            splits = {split: datasets.Dataset.from_parquet(files) for split, files in _parquet(path).items()}
+            files = _parquet(path, text.files)
+            splits = {split: datasets.Dataset.from_parquet(paths) for split, paths in files.items()}
         if not all("text" in rows.column_names for rows in splits.values()):
             raise ValueError(f"The rows at {path} have no column 'text'. Pass a data set of text.")
         try:
@@ -170,10 +173,13 @@ def _read(path: Path, text: _Text) -> tuple[str, str, str]:
     return parts
 
 
-def _parquet(path: Path) -> dict[str, list[str]]:
-    """Return the parquet files below a folder by split, which is how the hub begins their names."""
+def _parquet(path: Path, files: str) -> dict[str, list[str]]:
+    """Return a data set's parquet files below a folder by split, which is how the hub begins their names.
+
+    Those that lie as on the hub, if there are any: beside them may be other sets of the same repository.
+    """
     found: dict[str, list[str]] = {}
-    for file in sorted(path.rglob("*.parquet")):
+    for file in sorted(path.glob(files)) or sorted(path.rglob("*.parquet")):
         found.setdefault(file.name.split("-")[0].removesuffix(".parquet"), []).append(str(file))
     return found
 
@@ -205,7 +211,7 @@ def _fetched(text: _Text) -> Path:
     options = {"repo_type": "dataset", "allow_patterns": text.files, "local_files_only": not online}
     try:
         folder = Path(hub.snapshot_download(text.place, **options))
-        missing = "" if _parquet(folder) else f"{text.place} has no {text.files}"
+        missing = "" if any(folder.glob(text.files)) else f"{text.place} has no {text.files}"
     except Exception as error:  # the client has changed its kinds of error more than once
         missing = _in_short(error)
     if missing:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
-from functools import cache
 from typing import Any
 
 PATIENCE = 5.0  # seconds for a server to answer before it counts as out of reach
 
 
-@cache
+_answered: set[str] = set()
+
+
 def reachable(address: str) -> bool:
-    """Whether a server answers at that address, tried once."""
+    """Whether a server answers at that address; one that has answered is not asked again."""
+    if address in _answered:
+        return True
     try:
         request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "nextword"})
         with urllib.request.urlopen(request, timeout=PATIENCE):
-            return True
+            pass
     except urllib.error.HTTPError:  # an answer, if not a kind one
-        return True
-    except (OSError, ValueError):
+        pass
+    except (OSError, ValueError, http.client.HTTPException):
         return False
+    _answered.add(address)
+    return True
 
 
 def hub_is_reachable() -> bool:
-    """Whether the hub answers, tried once; not where HF_HUB_OFFLINE is set."""
-    from huggingface_hub import constants
-
+    """Whether the hub answers; not where HF_HUB_OFFLINE is set, or huggingface_hub not installed."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        return False
     return not constants.HF_HUB_OFFLINE and reachable(constants.ENDPOINT)
 
 
@@ -35,13 +43,13 @@ def data_set(what: str, *name: str, split: str) -> Any:
 
     Raises OSError where the hub is out of reach, ImportError without Hugging Face `datasets`.
     """
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise ImportError(f"{what} read by Hugging Face datasets. Run: pip install datasets.") from error
     if not hub_is_reachable():
         raise OSError(
             f"{what} on the hub, which is out of reach here; everything else works without it. "
             "With a network, run this cell again."
         )
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise ImportError(f"{what} read by Hugging Face datasets. Run: pip install datasets.") from error
     return load_dataset(*name, split=split)

@@ -128,7 +128,7 @@ class KneserNey:
         """Return the numbers of all words and ends, one sentence after the other, and where each begins."""
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         ends = np.cumsum(lengths + 1) - 1
-        flat = np.full(int(lengths.sum()) + len(sentences), self._index[END])
+        flat = np.full(int(lengths.sum()) + len(sentences), self._index[END], dtype=np.int64)
         inside = np.ones(len(flat), dtype=bool)
         inside[ends] = False
         try:
@@ -144,7 +144,7 @@ class KneserNey:
     def _count(self, words: Integers, first: Integers) -> list[tuple[Integers, Integers]]:
         """Return for each length the keys of its windows, in rising order, and their counts."""
         size = len(self.vocabulary)
-        keys, windows = np.arange(size), words
+        keys, windows = np.arange(size, dtype=np.int64), words
         counted: list[tuple[Integers, Integers]] = []
         for _ in range(1, self.n):
             pairs = _before(windows, first, len(keys)) * (size + 2) + words
@@ -189,13 +189,13 @@ class _HashTable:
         self._shift = np.uint64(64 - max(len(keys), 1).bit_length() - 2)  # a quarter to an eighth is taken
         wanted = self._wanted(keys)
         order = np.argsort(wanted, kind="stable")
-        one_each = np.arange(len(keys))
+        one_each = np.arange(len(keys), dtype=np.int64)
         # each gets the slot it wants, or the one after that of the key before it
         slots = np.maximum.accumulate(wanted[order] - one_each) + one_each
         size = (1 << (64 - int(self._shift))) + len(keys) + 1  # the last may go past the end
-        self._keys = np.full(size, self.FREE)
+        self._keys = np.full(size, self.FREE, dtype=np.int64)
         self._keys[slots] = keys[order]
-        self._places = np.full(size, missing)
+        self._places = np.full(size, missing, dtype=np.int64)
         self._places[slots] = order
 
     def places(self, keys: Integers) -> Integers:

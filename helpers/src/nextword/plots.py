@@ -213,7 +213,9 @@ def bars(
     Those that `highlight` names stand out. Raises ValueError when one of them is missing, or without bars.
     """
     marked = {highlight} if isinstance(highlight, str) else set(highlight)
-    if not values or marked - set(values):
+    if not values:
+        raise ValueError("There are no bars. Pass at least one name with its number.")
+    if marked - set(values):
         raise ValueError(
             f"There is no bar {', '.join(sorted(marked - set(values)))}. Bars: {', '.join(values)}."
         )

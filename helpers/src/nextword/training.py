@@ -103,15 +103,16 @@ def train(
     best on it; it is left in evaluation mode. The optimizer is AdamW (Loshchilov and Hutter 2019), with
     weight decay on matrices only, and embeddings learning at `embedding_rate` times the learning rate, unless
     one is passed, or several; learning rates are multiplied by `schedule(fraction of the budget)`. Gradients
-    are clipped to the norm `clip`, unless it is None. In float16 the loss is scaled (Micikevicius et al.
-    2018).
+    are clipped to the norm `clip`, unless it is None; the rates of an optimizer that was passed are its own
+    again afterwards. Where something computes in float16, the loss is scaled (Micikevicius et al. 2018), and
+    a step whose gradients overflow is left out.
 
     With `checkpoint`, all that matters is written to that file at each evaluation, and a run that finds the
     file goes on from there: killed and started again with the same arguments, a run of so many steps ends
     with the very weights of one that was not killed.
 
-    Raises FloatingPointError when the loss is no number any more, ValueError for a budget of nothing, a data
-    set without a batch, and a checkpoint that can't be read or is of another run.
+    Raises FloatingPointError when the loss is no number any more, ValueError for a budget or batches of
+    nothing, a data set without a batch, and a checkpoint that can't be read or is of another run.
     """
     preset = presets.preset()
     if seconds is None and steps is None:
@@ -121,13 +122,17 @@ def train(
             f"A budget of {steps} steps and {seconds} seconds trains nothing. Pass steps=1 or more, or "
             "seconds above 0; left out, the preset chooses."
         )
+    for name, given in (("batch_size", batch_size), ("evaluate_every", evaluate_every)):
+        if given is not None and given < 1:
+            raise ValueError(f"{name} is {given}. Pass 1 or more, or leave it out.")
     place = torch.device(device or preset.device)
     model.to(place)
     if optimizer is None:
         optimizer = _adamw(model, learning_rate, embedding_rate, weight_decay)
+    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
     run = _Run(
         model=model,
-        optimizers=[optimizer] if isinstance(optimizer, Optimizer) else list(optimizer),
+        optimizers=optimizers,
         device=place,
         dtype=_number_type(
             dtype or (preset.dtype if place.type == torch.device(preset.device).type else None)
@@ -148,12 +153,18 @@ def train(
         "seed": seed,
         "text": f"{len(data)} rows, {data.predictions} predictions, {data.characters} characters",
         "model": f"{sum(p.numel() for p in model.parameters())} parameters in {type(model).__name__}",
+        "config": repr(getattr(model, "config", None)),
+        "optimizers": ", ".join(type(optimizer).__name__ for optimizer in optimizers),
+        "dtype": str(run.dtype),
     }
     quiet = not progress or preset.name == "grade"
-    with _own_randomness(place, seed), _bar(label, quiet) as show:
+    with own_randomness(seed), _bar(label, quiet) as show:
         if checkpoint is not None and Path(checkpoint).exists():
             run.load(Path(checkpoint), settings)
-        run.go(data, valid, budget, settings, schedule or warm_then_cosine, clip, checkpoint, show)
+        try:
+            run.go(data, valid, budget, settings, schedule or warm_then_cosine, clip, checkpoint, show)
+        finally:
+            run.set_rates(1.0)
     if not quiet:
         print(run.history)
     return run.history
@@ -166,7 +177,7 @@ def score(model: nn.Module, data: Batches) -> float:
     The model is asked in evaluation mode, in the precision of its weights, and is left in the mode it was in.
     """
     parameter = next(model.parameters(), torch.empty(0))
-    width = data.targets[0].numel()
+    width = max(data.inputs[0].numel(), data.targets[0].numel())
     was_training = model.training
     model.eval()
     try:
@@ -222,7 +233,11 @@ class _Run:
     predictions: int = 0
 
     def __post_init__(self) -> None:
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=_computes_in_float16(self.model, self.device, self.dtype)
+        )
+        held = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        self.trained = [p for p in self.model.parameters() if id(p) in held]
         self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
 
     def go(
@@ -270,22 +285,27 @@ class _Run:
 
     def _take_step(self, batch: tuple[Tensor, ...], multiple: float, clip: float | None) -> Tensor:
         """Change the weights once; return the loss, () on the device, which may still be computing it."""
-        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * multiple
-            optimizer.zero_grad(set_to_none=True)
+        self.set_rates(multiple)
+        self.model.zero_grad(set_to_none=True)  # what no optimizer holds gets gradients, too
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             loss = _loss(self.model, batch, self.device)
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        if clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        for optimizer in self.optimizers:
-            self.scaler.step(optimizer)  # leaves out a step whose gradients overflowed
+        norm = nn.utils.clip_grad_norm_(self.trained, math.inf if clip is None else clip)
+        # Where gradients of one optimizer overflowed, none takes the step: the norm is of all together.
+        if not self.scaler.is_enabled() or bool(norm.isfinite()):
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
         self.scaler.update()
         detached: Tensor = loss.detach()
         return detached
+
+    def set_rates(self, multiple: float) -> None:
+        """Set all learning rates to a multiple of those that the optimizers came with."""
+        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * multiple
 
     def _flush(self, waiting: list[tuple[Tensor, int]]) -> None:
         """Add the losses that wait to the sum, and look whether they are numbers."""
@@ -352,11 +372,16 @@ class _Run:
                     f"The checkpoint {path} is of another run: {name} was {before.get(name)} there and is "
                     f"{value} here. {remedy}"
                 )
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.scaler.load_state_dict(state["scaler"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"The checkpoint {path} does not fit this model or its optimizers ({error!s:.200}). {remedy}"
+            ) from error
         self.best = state["best"]
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.scaler.load_state_dict(state["scaler"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and state["random_cuda"] is not None:
@@ -411,10 +436,21 @@ def _number_type(name: str | None) -> torch.dtype:
     return known[name or "float32"]
 
 
+def _computes_in_float16(model: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether gradients may be too small for the number type, so that the loss has to be scaled.
+
+    On a GPU, autocast runs nn.RNN, nn.GRU and nn.LSTM in float16 also where it is set to bfloat16 (PyTorch,
+    aten/src/ATen/cudnn/AutocastRNN.cpp).
+    """
+    if device.type == "cuda" and dtype == torch.bfloat16:
+        return any(isinstance(part, nn.RNNBase) for part in model.modules())
+    return dtype == torch.float16
+
+
 @contextlib.contextmanager
-def _own_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed what a model draws while it trains (dropout), and leave the caller's randomness as it was."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+def own_randomness(seed: int) -> Iterator[None]:
+    """Seed what is drawn inside (dropout, first weights), and leave the caller's randomness as it was."""
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 

@@ -85,6 +85,8 @@ def skipgram(
     for epoch in range(epochs):
         kept = torch.rand(len(text), generator=generator) < keep
         tokens, sentence = _whole_groups(text[kept], sentence_of[kept])
+        if not len(tokens):
+            continue  # of a short text all words may be left out
         draws = torch.rand(len(tokens) // GROUP * NOISE, generator=generator) * noise_up_to[-1]
         noise = torch.searchsorted(noise_up_to, draws).clamp_(max=len(words) - 1)
         blocks = list(
