@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from classes import make, notebook_bytes
 from engine import solved
 from typer.testing import CliRunner
 
-from autograder.archives import Bounds, safe_path, unpack
+from autograder.archives import MAX_NOTES, Bounds, safe_path, unpack
 from autograder.cli import app
 from autograder.collect import (
     ALREADY,
@@ -32,6 +33,7 @@ from autograder.collect import (
 )
 from autograder.course_folder import CourseFolder
 from autograder.errors import CourseError
+from autograder.layouts import loose_identity, parse_time
 from autograder.roster import Identity, Person, Roster, roster_table
 
 BOOK = notebook_bytes(solved())
@@ -451,3 +453,230 @@ def test_wrong_usage_is_a_sentence(folder: CourseFolder, tmp_path: Path) -> None
         run(folder, tmp_path, tmp_path / "nothing.zip")
     with pytest.raises(CourseError, match="not a layout"):
         run(folder, tmp_path, tmp_path, source="blackboard")
+
+
+# Whose work it is, and which of it is the newest
+
+
+def test_a_students_zip_is_never_taken_for_the_classs(folder: CourseFolder, tmp_path: Path) -> None:
+    evil = zipped({"tanmeiling_101_99999999_ps.ipynb": OTHER, "garcialopezjose_103_99999999_ps.ipynb": OTHER})
+    exchange = zipped({"meiling+ps+2099-01-01 00:00:00 UTC/ps.ipynb": OTHER})
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    (unpacked / "tanmeiling_101_9001_ps.ipynb").write_bytes(BOOK)
+    (unpacked / "yıldızelif_102_9002_work.zip").write_bytes(evil)
+    (unpacked / "leeann_104_9003_ps.zip").write_bytes(exchange)
+    by_student = tmp_path / "by_student"
+    by_student.mkdir()
+    (by_student / "meiling.ipynb").write_bytes(BOOK)
+    (by_student / "elif.zip").write_bytes(evil)
+    each = sorted(unpacked.iterdir())
+    for number, paths in enumerate(([unpacked], [by_student], each)):
+        for source in ("auto", "folder") if number == 1 else ("auto", "canvas"):
+            made = make(tmp_path / f"course-{number}-{source}")
+            found = run(made, tmp_path, *paths, source=source)
+            assert handed(made, "meiling") == BOOK, (paths, source)
+            assert not made.step("submitted", "jose", "ps").exists()
+            assert all(
+                r.student == "elif" for r in found.receipts if r.member.endswith((".zip",)) and r.student
+            )
+
+
+def test_a_classs_archive_may_have_a_date_and_lie_in_nbgraders_folder(
+    folder: CourseFolder, tmp_path: Path
+) -> None:
+    downloaded = tmp_path / "downloaded" / "ps" / "archive"
+    downloaded.mkdir(parents=True)
+    path = archive(downloaded / "submissions_2027_02_08.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK})
+    run(folder, tmp_path, path)
+    assert handed(folder, "meiling") == BOOK
+    other = make(tmp_path / "other")
+    run(other, tmp_path, tmp_path / "downloaded")
+    assert handed(other, "meiling") == BOOK
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_inside_a_hand_in_do_not_decide_whose_it_is(
+    packed: bool, folder: CourseFolder, tmp_path: Path
+) -> None:
+    files = {
+        "meiling/ps/ps.ipynb": BOOK,
+        "elif/ps/meiling+ps+2099-01-01 00:00:00 UTC/ps.ipynb": OTHER,
+        "jose/meiling/ps/ps.ipynb": OTHER,
+    }
+    path = tmp_path / "all.zip"
+    if packed:
+        archive(path, files)
+    else:
+        path = tmp_path / "all"
+        for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    found = run(folder, tmp_path, path, source="nbgrader")
+    assert handed(folder, "meiling") == BOOK
+    assert {r.student for r in found.receipts} <= {"meiling", "elif", ""}
+    around = archive(tmp_path / "around.zip", {f"class/submitted/{n}": d for n, d in files.items()})
+    other = make(tmp_path / "other")
+    run(other, tmp_path, around, source="nbgrader")
+    assert handed(other, "meiling") == BOOK
+
+
+def test_only_gradescopes_own_table_says_whose_it_is(folder: CourseFolder, tmp_path: Path) -> None:
+    def about(name: str) -> bytes:
+        return f"submission_5:\n  :submitters:\n  - :name: {name}\n".encode()
+
+    files = {
+        "submission_metadata.yml": about("Mei Ling Tan"),
+        "submission_5/ps.ipynb": BOOK,
+        "submission_5/submission_metadata.yml": about("Elif Yıldız"),
+    }
+    run(folder, tmp_path, archive(tmp_path / "export.zip", files), source="gradescope")
+    assert handed(folder, "meiling") == BOOK and not folder.step("submitted", "elif", "ps").exists()
+
+
+def test_numbers_of_the_university_are_not_canvass(folder: CourseFolder, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.csv"
+    roster.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section\n"
+        '"Doe, John",77,9001,jd101,A\n"Tan, Mei Ling",9001,555,meiling,A\n"O, Brien",78,4,o\'brien,A\n'
+    )
+    notes: list[str] = []
+    people = {p.id: p for p in roster_table(roster, notes)}
+    assert (people["jd101"].lms, people["jd101"].number) == ({"77"}, "77")
+    assert (people["meiling"].lms, people["meiling"].number) == ({"9001"}, "9001")
+    assert len(notes) == 1 and "o'brien can't be the id of a student" in notes[0]
+    path = archive(tmp_path / "s.zip", {"newcomer_101_1_ps.ipynb": OTHER, "tanmeiling_9001_2_ps.ipynb": BOOK})
+    found = run(folder, tmp_path, path)
+    assert status(found) == {"newcomer_101_1_ps.ipynb": UNMATCHED, "meiling": TAKEN}
+    assert any("o'brien" in note for note in found.notes)
+    again = collect(folder, "ps", [path], "canvas")  # by the numbers that the gradebook has kept
+    assert status(again)["meiling"] == ALREADY
+    assert Roster({p.id: p for p in people.values()}).find(Identity(lms="9001"))[0] == people["meiling"]
+
+
+def test_an_ambiguous_name_makes_no_new_student(folder: CourseFolder, tmp_path: Path) -> None:
+    run(folder, tmp_path, archive(tmp_path / "first.zip", {"tanmeiling_101_1_ps.ipynb": BOOK}))  # enrols
+    (tmp_path / "mail" / "Ann Lee").mkdir(parents=True)
+    (tmp_path / "mail" / "Ann Lee" / "ps.ipynb").write_bytes(BOOK)
+    found = collect(folder, "ps", [tmp_path / "mail"], "folder")
+    assert [r.status for r in found.receipts] == [UNMATCHED] and not found.written
+
+
+def test_an_id_is_found_as_a_whole_word_only() -> None:
+    assert loose_identity("maria1.ipynb", ["mari", "maria1"], ["a1", ".ipynb"]) == "maria1"
+    assert loose_identity("maria1.ipynb", ["mari"], ["a1", ".ipynb"]) == ""
+    assert loose_identity("a1_mari.ipynb", ["mari", "maria1"], ["a1", ".ipynb"]) == "mari"
+
+
+def test_without_times_the_last_to_arrive_is_the_newest(folder: CourseFolder, tmp_path: Path) -> None:
+    (tmp_path / "worksheet.csv").write_text(
+        "Identifier,Full name,ID number,Last modified (submission)\n"
+        'Participant 71,Mei Ling Tan,meiling,"Monday, 1 February 2027, 1:00 PM"\n'
+    )
+    inside = "Mei Ling Tan_71_assignsubmission_file_/ps.ipynb"
+    first, second = (archive(tmp_path / f"{n}.zip", {inside: d}) for n, d in (("d1", BOOK), ("d2", OTHER)))
+    collect(folder, "ps", [first], roster_path=tmp_path / "worksheet.csv")
+    assert handed(folder, "meiling") == BOOK
+    time.sleep(1.1)  # collections are told apart by the second
+    collect(folder, "ps", [second])
+    assert handed(folder, "meiling") == OTHER
+    collect(folder, "ps", [first], roster_path=tmp_path / "worksheet.csv")
+    assert handed(folder, "meiling") == OTHER, "what was collected before is no new attempt"
+
+
+def test_after_an_extension_a_newer_file_without_the_mark_counts(
+    folder: CourseFolder, tmp_path: Path
+) -> None:
+    run(folder, tmp_path, archive(tmp_path / "s1.zip", {"tanmeiling_LATE_101_9001_ps.ipynb": BOOK}))
+    assert stamp(folder, "meiling") == "2027-02-01 12:00:01 UTC"
+    run(folder, tmp_path, archive(tmp_path / "s2.zip", {"tanmeiling_101_9005_ps.ipynb": OTHER}))
+    assert handed(folder, "meiling") == OTHER
+    assert not (folder.step("submitted", "meiling", "ps") / "timestamp.txt").exists()
+
+
+def test_what_canvas_calls_late_is_late_whatever_the_grace(folder: CourseFolder, tmp_path: Path) -> None:
+    with open(folder.root / "course.toml", "a", encoding="utf-8") as file:
+        file.write("[late]\npercent_per_day = 10\ngrace_minutes = 15\n")
+    run(folder, tmp_path, archive(tmp_path / "s.zip", {"tanmeiling_LATE_101_9001_ps.ipynb": BOOK}))
+    assert stamp(folder, "meiling") == "2027-02-01 12:15:01 UTC"
+
+
+def test_a_hand_in_that_a_person_mended_stays_until_there_is_a_newer_one(
+    folder: CourseFolder, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "s1.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK})
+    run(folder, tmp_path, path)
+    mended = folder.step("submitted", "meiling", "ps") / "ps.ipynb"
+    mended.write_bytes(b"{}")
+    assert run(folder, tmp_path, path).written == []
+    assert mended.read_bytes() == b"{}"
+    newer = archive(tmp_path / "s2.zip", {"tanmeiling_101_9002_ps.ipynb": OTHER})
+    found = run(folder, tmp_path, newer)
+    assert handed(folder, "meiling") == OTHER
+    kept = collected_folder(folder, "ps") / "replaced" / "meiling-0" / "ps.ipynb"
+    assert kept.read_bytes() == b"{}" and any("meiling" in note for note in found.notes)
+    run(folder, tmp_path, archive(tmp_path / "s3.zip", {"tanmeiling_101_9003_ps.ipynb": BOOK}))
+    assert handed(folder, "meiling") == BOOK and len(list(kept.parents[1].iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2027-02-08 21:40:00 UTC", "2027-02-08T21:40:00+00:00"),
+        ("2027-02-08 21:40:00.5 GMT", "2027-02-08T21:40:00.500000+00:00"),
+        ("2027-02-08 21:40:00 CET", None),
+        ("2027-02-08 21:40:00 +0100", "2027-02-08T21:40:00+01:00"),
+    ],
+)
+def test_times(text: str, expected: str | None) -> None:
+    moment = parse_time(text)
+    assert (moment.isoformat() if moment else None) == expected
+
+
+def test_a_time_that_cannot_be_read_is_told(folder: CourseFolder, tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text(
+        "Identifier,Full name,ID number,Last modified (submission)\n"
+        'Participant 71,Mei Ling Tan,meiling,"lundi 1 février 2027, 13:00"\n'
+    )
+    inside = "Mei Ling Tan_71_assignsubmission_file_/ps.ipynb"
+    found = run(folder, tmp_path, archive(tmp_path / "ps.zip", {inside: BOOK}))
+    assert "lundi" in " ".join(found.receipts[0].notes) and found.receipts[0].handed_in == ""
+
+
+def test_archives_in_archives_are_bounded_together() -> None:
+    bounds = Bounds(total_bytes=1 << 20)
+    lost = zipped({f"../{n}": bytes(600_000) for n in range(16)})
+    bomb = zipped({f"{n}.zip": zipped({f"{m}.zip": lost for m in range(10)}) for n in range(10)})
+    began = time.process_time()
+    found = unpack(bomb, "bomb.zip", bounds)
+    assert found.read < 6 << 20 and not found.files and len(found.notes) <= MAX_NOTES + 1
+    assert time.process_time() - began < 20
+    many = zipped({f"{n}.zip": zipped({"a.txt": b"x"}) for n in range(80)})
+    found = unpack(many, "many.zip")
+    assert found.total == 49 and "79.zip was left out: there are more than 50 archives" in found.notes
+    links = io.BytesIO()
+    with tarfile.open(fileobj=links, mode="w") as tar:
+        for n in range(1500):
+            info = tarfile.TarInfo(f"link{n}")
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(info)
+    notes = unpack(links.getvalue(), "links.tar").notes
+    assert len(notes) == MAX_NOTES + 1 and "more was left out" in notes[-1]
+
+
+def test_an_archive_that_takes_too_much_memory_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Greedy:
+        def __enter__(self) -> Greedy:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def read(self, _: int) -> bytes:
+            raise MemoryError
+
+    hand_ins = (b"\xfd7zXZ\x00....", zipped({"ps.ipynb": BOOK}))
+    monkeypatch.setattr("autograder.archives.lzma.open", lambda _: Greedy())
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: Greedy())
+    for data in hand_ins:
+        found = unpack(data, "greedy")
+        assert not found.files and "too much memory" in found.notes[0]

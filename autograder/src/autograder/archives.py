@@ -25,12 +25,16 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 CANNOT_OPEN = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!": "RAR"}
 _LITTER = ("__macosx", ".ds_store", "thumbs.db", "desktop.ini", "__pycache__")
 _CHUNK = 1 << 16
+MAX_NOTES = 200
 _FREE_OUTPUT = 8 << 20  # below this no ratio is suspicious: zeros compress a thousandfold
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one archive may hold. `ratio` is unpacked to packed size of one member."""
+    """What an archive may hold, all archives inside it together; `archives` is how many those may be.
+
+    `ratio` is unpacked to packed size of one member.
+    """
 
     entries: int = 500
     file_bytes: int = 64 << 20
@@ -38,6 +42,7 @@ class Bounds:
     ratio: int = 300
     depth: int = 3
     folders: int = 12
+    archives: int = 50
 
 
 @dataclass
@@ -46,7 +51,17 @@ class Unpacked:
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    total: int = 0
+    total: int = 0  # bytes of the files that were kept
+    read: int = 0  # bytes that came out of this archive and of those inside it, kept or not
+    members: int = 0
+    archives: int = 0
+
+    def note(self, text: str) -> None:
+        """Add a sentence, as long as somebody would read them all."""
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append(text)
+        elif len(self.notes) == MAX_NOTES:
+            self.notes.append("more was left out or mended; it is not listed")
 
 
 @dataclass(frozen=True)
@@ -122,38 +137,45 @@ def unpack(data: bytes, name: str, bounds: Bounds | None = None) -> Unpacked:
 def _unpack(data: bytes, name: str, inside: str, bounds: Bounds, depth: int, found: Unpacked) -> None:
     kind = archive_kind(data)
     if kind in CANNOT_OPEN.values():
-        found.notes.append(f"{name} is a {kind} archive, which can't be opened here: ask for a zip")
+        found.note(f"{name} is a {kind} archive, which can't be opened here: ask for a zip")
         return
     if not kind:
-        found.notes.append(f"{name} is not an archive")
+        found.note(f"{name} is not an archive")
+        return
+    found.archives += 1
+    if found.archives > bounds.archives:
+        found.note(f"{name} was left out: there are more than {bounds.archives} archives")
         return
     reader = _zip_files if kind == "zip" else _tar_files
     for path, content in reader(data, name, kind, bounds, found):
+        found.members += 1
+        found.read += len(content)
+        if found.members > 4 * bounds.entries or found.read > 2 * bounds.total_bytes:
+            found.note(f"{name} holds too much, archives inside it counted; the rest was left out")
+            return
         if is_litter(path):
             continue
         safe = safe_path(path, bounds.folders)
         shown = _shown(path)
         if safe is None:
-            found.notes.append(f"{shown} in {name} was left out: its path leads out of the hand-in")
+            found.note(f"{shown} in {name} was left out: its path leads out of the hand-in")
             continue
         if len(found.files) >= bounds.entries:
-            found.notes.append(f"{name} holds more than {bounds.entries} files; the rest was left out")
+            found.note(f"{name} holds more than {bounds.entries} files; the rest was left out")
             return
         if found.total + len(content) > bounds.total_bytes:
-            found.notes.append(
-                f"{name} unpacks to more than {bounds.total_bytes >> 20} MB; the rest was left out"
-            )
+            found.note(f"{name} unpacks to more than {bounds.total_bytes >> 20} MB; the rest was left out")
             return
         where = f"{inside}/{safe}" if inside else safe
         if is_archive(safe, content):
             if depth >= bounds.depth:
-                found.notes.append(f"{shown} in {name} was left out: archives lie too deep in archives")
+                found.note(f"{shown} in {name} was left out: archives lie too deep in archives")
                 continue
-            found.notes.append(f"{shown} was an archive inside an archive and was opened")
+            found.note(f"{shown} was an archive inside an archive and was opened")
             _unpack(content, safe, where.rpartition("/")[0], bounds, depth + 1, found)
             continue
         if where in found.files:
-            found.notes.append(f"{shown} occurs twice in {name}; the last one counts")
+            found.note(f"{shown} occurs twice in {name}; the last one counts")
         found.files[where] = content
         found.total += len(content)
 
@@ -176,11 +198,11 @@ def _zip_files(
     data: bytes, name: str, kind: str, bounds: Bounds, found: Unpacked
 ) -> Iterator[tuple[str, bytes]]:
     if data.count(b"PK\x01\x02") > 20 * bounds.entries:
-        found.notes.append(f"{name} was left out: it holds many thousands of entries")
+        found.note(f"{name} was left out: it holds many thousands of entries")
         return
     archive = _open_zip(io.BytesIO(data))
     if archive is None:
-        found.notes.append(f"{name} is a broken zip; what could be read of it was read")
+        found.note(f"{name} is a broken zip; what could be read of it was read")
         yield from _salvaged(data, bounds)
         return
     budget = bounds.total_bytes
@@ -190,7 +212,7 @@ def _zip_files(
             continue
         content, note = read_member(archive, info, bounds, min(budget, bounds.file_bytes))
         if note:
-            found.notes.append(f"{_shown(path)} in {name} {note}")
+            found.note(f"{_shown(path)} in {name} {note}")
         if content is not None:
             budget -= len(content)
             yield path, content
@@ -246,6 +268,8 @@ def read_member(
                     return None, f"was left out: it is larger than {max(room, 1 << 20) >> 20} MB"
                 if len(data) > _FREE_OUTPUT and len(data) > bounds.ratio * max(info.compress_size, 1):
                     return None, f"was left out: it unpacks to more than {bounds.ratio} times its size"
+    except MemoryError:
+        return None, "was left out: unpacking it takes too much memory"
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, lzma.LZMAError):
         return (
             (bytes(data), "is damaged; it was read as far as it goes")
@@ -318,9 +342,10 @@ def _tar_files(
     if kind != "tar":
         plain, note = _decompressed(data, kind, bounds)
         if note:
-            found.notes.append(f"{name} {note}")
+            found.note(f"{name} {note}")
         if plain is None:
             return
+        found.read += len(plain)
         if archive_kind(plain) != "tar":
             inner = re.sub(r"\.(gz|bz2|xz)$", "", name.rsplit("/", 1)[-1], flags=re.IGNORECASE)
             yield (inner if inner != name else f"{inner}.unpacked"), plain
@@ -330,25 +355,25 @@ def _tar_files(
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for count, member in enumerate(archive):
                 if count >= 4 * bounds.entries:
-                    found.notes.append(f"{name} holds many thousands of entries; the rest was left out")
+                    found.note(f"{name} holds many thousands of entries; the rest was left out")
                     return
                 if member.isdir() or is_litter(member.name):
                     continue
                 if not member.isreg() or member.issparse():
-                    found.notes.append(
+                    found.note(
                         f"{_shown(member.name)} in {name} was left out: it is a link or a device, not a file"
                     )
                     continue
                 stream = archive.extractfile(member) if member.size <= bounds.file_bytes else None
                 if stream is None:
-                    found.notes.append(
+                    found.note(
                         f"{_shown(member.name)} in {name} was left out: it is larger than "
                         f"{bounds.file_bytes >> 20} MB"
                     )
                     continue
                 yield member.name, stream.read(bounds.file_bytes)
     except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, UnicodeError, RecursionError):
-        found.notes.append(f"{name} is a broken archive; what could be read of it was read")
+        found.note(f"{name} is a broken archive; what could be read of it was read")
 
 
 def _decompressed(data: bytes, kind: str, bounds: Bounds) -> tuple[bytes | None, str]:
@@ -363,6 +388,8 @@ def _decompressed(data: bytes, kind: str, bounds: Bounds) -> tuple[bytes | None,
                     return None, f"was left out: it unpacks to more than {bounds.total_bytes >> 20} MB"
                 if len(out) > _FREE_OUTPUT and len(out) > bounds.ratio * len(data):
                     return None, f"was left out: it unpacks to more than {bounds.ratio} times its size"
+    except MemoryError:  # xz can ask for gigabytes in a few bytes
+        return None, "was left out: unpacking it takes too much memory"
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError):
         return (
             (bytes(out), "is damaged; it was read as far as it goes")

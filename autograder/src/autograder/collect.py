@@ -2,8 +2,8 @@
 each with a receipt.
 
 Everything is under downloaded/ASSIGNMENT/collected: originals/ (as they came), unmatched/ (nobody's yet),
-receipts.jsonl (one line per file). The latest attempt in time is laid down; an older one never replaces a
-newer one, whichever is collected first.
+receipts.jsonl (one line per file), laid_down.json. The latest attempt in time is laid down; an older one
+never replaces a newer one, whichever is collected first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ from autograder.archives import (
 from autograder.course_folder import Assignment, CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
 from autograder.intake import BOOKS, MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, plain_stem
-from autograder.late import due_date
+from autograder.late import due_date, read_rule
 from autograder.layouts import AUTO, CANVAS, FOLDER, SOURCES, Arrival, arrivals, loose_identity, parse_time
-from autograder.roster import Identity, Person, Roster, read_roster, valid_id
+from autograder.roster import NOT_LISTED, Identity, Person, Roster, read_roster, valid_id
 
 TAKEN, OLDER, ALREADY, UNMATCHED, IGNORED, REFUSED = (
     "taken",
@@ -44,6 +45,7 @@ TAKEN, OLDER, ALREADY, UNMATCHED, IGNORED, REFUSED = (
     "refused",
 )
 RECEIPTS = "receipts.jsonl"
+LAID_DOWN = "laid_down.json"  # by student, a hash of what was last written to submitted/
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Receipt:
     nearest: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     collected: str = ""
+    assumed: bool = False  # the platform gave no time; handed_in says no more than that it was late
 
 
 @dataclass
@@ -105,12 +108,19 @@ class _Attempt:
     files: list[Receipt]
 
     @property
-    def rank(self) -> tuple[str, int, str]:
-        return (
-            max(r.handed_in for r in self.files),
-            max(r.order for r in self.files),
-            max(r.collected for r in self.files),
-        )
+    def when(self) -> str:
+        """The moment that the platform gave, or nothing."""
+        return max("" if r.assumed else r.handed_in for r in self.files)
+
+    @property
+    def arrived(self) -> tuple[int, str]:
+        return max(r.order for r in self.files), max(r.collected for r in self.files)
+
+    def is_newer(self, other: _Attempt) -> bool:
+        """Whether it was handed in later: by the clock where both have a time, else as they came."""
+        if self.when and other.when and self.when != other.when:
+            return self.when > other.when
+        return self.arrived > other.arrived
 
 
 def collect(
@@ -140,13 +150,16 @@ class _Collector:
     def __init__(self, folder: CourseFolder, assignment: Assignment, roster_path: Path | None) -> None:
         self.folder = folder
         self.assignment = assignment
-        self.roster = read_roster(folder, roster_path)
+        self.notes: list[str] = []
+        self.roster = read_roster(folder, roster_path, self.notes)
         self.base = collected_folder(folder, assignment.name)
         self.base.mkdir(parents=True, exist_ok=True)
         self.due = due_date(folder, assignment.name)
+        rule = read_rule(folder.root / "course.toml")
+        self.grace = timedelta(minutes=rule.grace_minutes if rule else 0)
+        self.laid_down = _read_json(self.base / LAID_DOWN)
         self.now = datetime.now(UTC).isoformat(timespec="seconds")
         self.before = read_receipts(folder, assignment.name)
-        self.notes: list[str] = []
         self.hashes: dict[str, str] = {}
 
     def run(self, paths: list[Path], source: str, progress: Callable[[int], None] | None) -> Collection:
@@ -170,17 +183,17 @@ class _Collector:
         touched = {r.student for r in fresh if r.status in (TAKEN, ALREADY)}
         written = []
         for student in sorted(touched):
-            ranked = sorted(attempts.get(student, []), key=lambda a: a.rank)
-            if not ranked:
+            mine = sorted(attempts.get(student, []), key=lambda a: a.arrived)
+            if not mine:
                 continue
-            for attempt in ranked[:-1]:
+            latest = reduce(lambda best, other: other if other.is_newer(best) else best, mine)
+            for attempt in mine:
                 for receipt in attempt.files:
-                    receipt.status = OLDER
-            for receipt in ranked[-1].files:
-                receipt.status = TAKEN
-            if self._lay_down(student, ranked[-1]):
+                    receipt.status = TAKEN if attempt is latest else OLDER
+            if self._lay_down(student, latest):
                 written.append(student)
         self._write_receipts(fresh)
+        _write_atomically(self.base / LAID_DOWN, json.dumps(self.laid_down, indent=1, sort_keys=True))
         self._enrol()
         handed = {r.student for r in [*self.before, *fresh] if r.status in (TAKEN, OLDER, ALREADY)}
         missing = sorted(s for s in self.roster.people if s not in handed)
@@ -199,7 +212,7 @@ class _Collector:
         )
         person = self._whose(arrival, receipt)
         receipt.student = person.id if person else ""
-        moment = arrival.when or (self._moodle_time(person) if person else None)
+        moment = arrival.when or (self._moodle_time(person, receipt) if person else None)
         receipt.handed_in = moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""
         receipt.late = arrival.late or bool(moment and self.due and moment > self.due)
         if arrival.late and moment is None:
@@ -247,6 +260,7 @@ class _Collector:
         if (
             person is None
             and identity.id
+            and how == NOT_LISTED
             and valid_id(identity.id)
             and not self.roster.given
             and "@" not in identity.id
@@ -260,19 +274,23 @@ class _Collector:
             receipt.matched_by = how
         return person
 
-    def _moodle_time(self, person: Person) -> datetime | None:
-        return (
-            parse_time(person.when, self.due.tzinfo if self.due and self.due.tzinfo else UTC)
-            if person.when
-            else None
-        )
+    def _moodle_time(self, person: Person, receipt: Receipt) -> datetime | None:
+        if person.when in ("", "-"):
+            return None
+        moment = parse_time(person.when, self.due.tzinfo if self.due and self.due.tzinfo else UTC)
+        if moment is None:
+            receipt.notes.append(
+                f"the worksheet's time {person.when!r} can't be read, so it never counts as late"
+            )
+        return moment
 
     def _late_without_time(self, receipt: Receipt) -> None:
         if self.due is None:
             receipt.notes.append("late, says the platform, without a time; no due date is known here")
             return
-        receipt.handed_in = (self.due + timedelta(seconds=1)).astimezone(UTC).isoformat(timespec="seconds")
-        receipt.notes.append("late, says the platform, without a time; counted as one second late")
+        moment = self.due + self.grace + timedelta(seconds=1)
+        receipt.handed_in, receipt.assumed = moment.astimezone(UTC).isoformat(timespec="seconds"), True
+        receipt.notes.append("late, says the platform, without a time; counted as one second too late")
 
     def _hash(self, path: Path) -> str:
         key = str(path)
@@ -310,8 +328,8 @@ class _Collector:
     def _mark_known(self, fresh: list[Receipt]) -> None:
         """Attempts that were collected before, file for file, are not collected twice."""
 
-        def contents(attempt: _Attempt) -> tuple[str, frozenset[tuple[str, str]]]:
-            return attempt.files[0].handed_in, frozenset((r.file, r.sha256) for r in attempt.files)
+        def contents(attempt: _Attempt) -> tuple[str, frozenset[tuple[str, str, int]]]:
+            return attempt.files[0].handed_in, frozenset((r.file, r.sha256, r.order) for r in attempt.files)
 
         old = self._attempts([r for r in self.before if r.status in (TAKEN, OLDER)])
         for student, attempts in self._attempts([r for r in fresh if r.status == TAKEN]).items():
@@ -322,7 +340,10 @@ class _Collector:
                         receipt.status = ALREADY
 
     def _lay_down(self, student: str, attempt: _Attempt) -> bool:
-        """Write submitted/STUDENT/ASSIGNMENT from the originals, as a whole; false if it is there already."""
+        """Write submitted/STUDENT/ASSIGNMENT from the originals, as a whole; false if it is there already.
+
+        What was laid down before and was mended by a person since stays, until there is a newer attempt.
+        """
         files: dict[str, bytes] = {}
         for receipt in sorted(attempt.files, key=lambda r: r.order):
             data = (self.base / receipt.stored).read_bytes()
@@ -332,7 +353,9 @@ class _Collector:
         if when:
             files["timestamp.txt"] = f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S} UTC\n".encode()
         target = self.folder.step("submitted", student, self.assignment.name)
-        if _same_files(target, files):
+        digest = _digest(files)
+        known, self.laid_down[student] = self.laid_down.get(student), digest
+        if _same_files(target, files) or (known == digest and target.is_dir()):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
@@ -346,7 +369,7 @@ class _Collector:
                     attempt.files[-1].notes.append(f"{name} could not be written ({error.strerror})")
             fresh.chmod(0o755)
             if os.path.lexists(target):
-                self._set_aside(student, target)
+                self._set_aside(student, target, known)
             os.rename(fresh, target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -389,10 +412,9 @@ class _Collector:
             if not is_litter(p)
         }
 
-    def _set_aside(self, student: str, target: Path) -> None:
-        """What lay there before is never thrown away unless it came from here."""
-        mine = any(r.student == student for r in self.before)
-        if mine and not target.is_symlink():
+    def _set_aside(self, student: str, target: Path, known: str | None) -> None:
+        """What lay there before is never thrown away unless it is just what was laid down from here."""
+        if known and not target.is_symlink() and target.is_dir() and _digest(_files_in(target)) == known:
             shutil.rmtree(target)
             return
         aside = self.base / "replaced"
@@ -407,12 +429,7 @@ class _Collector:
 
     def _write_receipts(self, fresh: list[Receipt]) -> None:
         lines = [json.dumps(asdict(r), ensure_ascii=False) for r in [*self.before, *fresh]]
-        fd, name = tempfile.mkstemp(dir=self.base)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, self.base / RECEIPTS)
+        _write_atomically(self.base / RECEIPTS, "".join(f"{line}\n" for line in lines))
 
     def _enrol(self) -> None:
         if not self.roster.given:
@@ -421,8 +438,12 @@ class _Collector:
 
         with quiet_nbgrader(), Gradebook(self.folder.db_url, self.folder.paths.course_id) as book:
             for p in self.roster.people.values():
-                number = next((n for n in sorted(p.lms, key=lambda n: (not n.isdigit(), n))), None)
-                facts = {"first_name": p.first, "last_name": p.last, "email": p.email, "lms_user_id": number}
+                facts = {
+                    "first_name": p.first,
+                    "last_name": p.last,
+                    "email": p.email,
+                    "lms_user_id": p.number,
+                }
                 book.update_or_create_student(p.id, **{k: v for k, v in facts.items() if v})
 
 
@@ -435,14 +456,38 @@ def _is_data(name: str, assignment: Assignment) -> bool:
 
 
 def _same_files(target: Path, files: dict[str, bytes]) -> bool:
-    if target.is_symlink() or not target.is_dir():
-        return False
-    there = {
-        p.relative_to(target).as_posix(): p for p in target.rglob("*") if not p.is_dir() or p.is_symlink()
+    return not target.is_symlink() and target.is_dir() and _files_in(target) == files
+
+
+def _files_in(folder: Path) -> dict[str, bytes | None]:
+    """The files below a folder; None for what is none, such as a link."""
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() if p.is_file() and not p.is_symlink() else None
+        for p in folder.rglob("*")
+        if not p.is_dir() or p.is_symlink()
     }
-    return set(there) == set(files) and all(
-        not p.is_symlink() and p.read_bytes() == files[n] for n, p in there.items()
-    )
+
+
+def _digest(files: Mapping[str, bytes | None]) -> str:
+    facts = sorted((name, hashlib.sha256(data or b"").hexdigest()) for name, data in files.items())
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    fd, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(name, path)
 
 
 def _named_regexp(folder: CourseFolder) -> str:

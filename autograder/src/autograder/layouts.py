@@ -1,7 +1,8 @@
 """What arrives: the files of a class as Canvas, Moodle, Gradescope, nbgrader or a mail folder give them.
 
 Whose file it is comes from the platform's own prefix, folder or table, never from a name inside a student's
-archive.
+archive. So an archive is a class's only where the instructor named it, or it lies in nbgrader's folder for
+such archives, and never where it is itself named as a platform names hand-ins.
 """
 
 from __future__ import annotations
@@ -82,10 +83,24 @@ def arrivals(
     for path in paths:
         if path.is_dir():
             yield from _of_folder(path, source, assignment, named, notes, own)
-        elif path.suffix.lower() == ".zip" and (layout := guess_layout(path, source)) is not None:
+        elif (layout := _class_layout(path, source)) is not None:
             yield from _of_archive(path, layout, assignment, named, notes)
         else:
             yield _single(path.parent.name, path.name, _file_reader(path), named)
+
+
+def _class_layout(path: Path, source: str) -> str | None:
+    """The layout of a class's archive; None for what is no zip, or is the hand-in of one student."""
+    if path.suffix.lower() != ".zip" or _named_as_hand_in(path.name):
+        return None
+    return guess_layout(path, source)
+
+
+def _named_as_hand_in(name: str) -> bool:
+    """Whether Canvas or Moodle named a file so. The end of submissions_2027_02_08.zip is no file's name."""
+    found = CANVAS_NAME.fullmatch(name)
+    own = Path(found["file"]).stem if found else ""
+    return any(c.isalpha() for c in own) or _MOODLE.fullmatch(name) is not None
 
 
 def guess_layout(path: Path, source: str) -> str | None:
@@ -135,9 +150,11 @@ def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: lis
         yield from _gradescope(path.name, lambda: class_entries(path, CLASS_BOUNDS, notes))
         return
     names = [
-        e.path for e in class_entries(path, CLASS_BOUNDS, []) if layout == FOLDER and not is_litter(e.path)
+        e.path
+        for e in class_entries(path, CLASS_BOUNDS, [])
+        if layout in (FOLDER, NBGRADER) and not is_litter(e.path)
     ]
-    root = _students_root(names) or ""
+    root = _exchange_root(names, assignment) if layout == NBGRADER else _students_root(names) or ""
     for entry in class_entries(path, CLASS_BOUNDS, notes):
         if is_litter(entry.path):
             continue
@@ -145,11 +162,11 @@ def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: lis
             name = entry.path.replace("\\", "/").removeprefix(root)
             yield _of_student_folder(path.name, name, entry, assignment)
         else:
-            yield _arrival(path.name, entry, layout, assignment)
+            yield _arrival(path.name, entry, layout, assignment, root)
 
 
-def _arrival(where: str, entry: Entry, layout: str, assignment: str) -> Arrival:
-    name = entry.path.replace("\\", "/")
+def _arrival(where: str, entry: Entry, layout: str, assignment: str, root: str = "") -> Arrival:
+    name = entry.path.replace("\\", "/").removeprefix(root)
     if layout == CANVAS:
         return _canvas(where, name.rsplit("/", 1)[-1], entry)
     if layout == MOODLE:
@@ -185,33 +202,47 @@ def _starts(name: str) -> list[int]:
     return [0] if slash < 0 or "_assignsubmission_" in name[:slash] else [slash + 1, 0]
 
 
+def _exchange_root(names: list[str], assignment: str) -> str:
+    """The folders around an exchange's `student+assignment+time/` or a tree of STUDENT/ASSIGNMENT/.
+
+    Only folders that hold everything: what lies in a student's own folder says nothing.
+    """
+    parts = [name.replace("\\", "/").split("/") for name in names]
+    depth = 0
+    while (
+        parts
+        and all(len(p) > depth + 2 for p in parts)
+        and len({p[depth] for p in parts}) == 1
+        and not any(_EXCHANGE.fullmatch("/".join(p[depth:])) or p[depth + 1] == assignment for p in parts)
+    ):
+        depth += 1
+    return "".join(f"{part}/" for part in parts[0][:depth]) if parts else ""
+
+
 def _exchange(where: str, name: str, entry: Entry, assignment: str) -> Arrival:
-    for at in [0, *(m.end() for m in re.finditer("/", name))]:
-        found = _EXCHANGE.fullmatch(name[at:])
-        if found:
-            when = parse_time(found["when"])
-            ignored = "" if found["assignment"] == assignment else f"for the assignment {found['assignment']}"
-            identity = Identity(id=found["id"])
-            return Arrival(
-                where, entry.path, identity, found["file"], entry.read, found["when"], 0, when, False, ignored
-            )
-    parts = name.split("/")
-    if assignment in parts[1:-1]:
-        at = parts.index(assignment, 1)
+    found = _EXCHANGE.fullmatch(name)
+    if found:
+        when = parse_time(found["when"])
+        ignored = "" if found["assignment"] == assignment else f"for the assignment {found['assignment']}"
+        identity = Identity(id=found["id"])
         return Arrival(
-            where, entry.path, Identity(id=parts[at - 1]), "/".join(parts[at + 1 :]), entry.read, where
+            where, entry.path, identity, found["file"], entry.read, found["when"], 0, when, False, ignored
         )
+    parts = name.split("/")
+    if len(parts) > 2 and parts[1] == assignment:
+        return Arrival(where, entry.path, Identity(id=parts[0]), "/".join(parts[2:]), entry.read, where)
     return Arrival(where, entry.path, None, name, entry.read)
 
 
 def _gradescope(where: str, entries: Callable[[], Iterable[Entry]]) -> Iterator[Arrival]:
-    table: dict[str, Any] = {}
+    tables: dict[str, bytes] = {}
     for entry in entries():
         if _METADATA.fullmatch(entry.path):
-            data, _ = entry.read()
-            table = _metadata(data or b"")
+            tables[entry.path] = entry.read()[0] or b""
+    own = min(tables, key=lambda path: path.count("/"), default="")  # a student's own lies deeper
+    table = _metadata(tables.get(own, b""))
     for entry in entries():
-        if is_litter(entry.path) or _METADATA.fullmatch(entry.path):
+        if is_litter(entry.path) or entry.path == own:
             continue
         found = _GRADESCOPE.fullmatch(entry.path.replace("\\", "/"))
         about = table.get(found["submission"]) if found else None
@@ -249,7 +280,8 @@ def _of_folder(
     """A folder: an unpacked archive, nbgrader's downloaded/ or submitted/, one folder or one file per
     student.
     """
-    root = path / assignment / "archive" if (path / assignment / "archive").is_dir() else path
+    downloaded = (path / assignment / "archive").is_dir()
+    root = path / assignment / "archive" if downloaded else path
     files = [p for p in sorted(root.rglob("*")) if not p.is_dir() or p.is_symlink()]
     files = [p for p in files if own is None or own.resolve() not in p.absolute().parents]
     relative = {p: p.relative_to(root).as_posix() for p in files}
@@ -262,25 +294,14 @@ def _of_folder(
         return
     if layout == NBGRADER and any((root / r.split("/")[0] / assignment).is_dir() for r in relative.values()):
         entries = {p: e for p, e in entries.items() if f"/{assignment}/" in f"/{e.path}"}
+    around = _exchange_root([e.path for e in entries.values()], assignment) if layout == NBGRADER else ""
     for file, entry in entries.items():
-        if layout is not None:
-            if (
-                file.suffix.lower() == ".zip"
-                and (inner := guess_layout(file, AUTO)) is not None
-                and "/" not in entry.path
-            ):
-                yield from _of_archive(file, inner, assignment, named, notes)
-            else:
-                yield _arrival(root.name, entry, layout, assignment)
+        if downloaded and "/" not in entry.path and (inner := _class_layout(file, AUTO)) is not None:
+            yield from _of_archive(file, inner, assignment, named, notes)
+        elif layout is not None:
+            yield _arrival(root.name, entry, layout, assignment, around)
         elif "/" not in entry.path:
-            if (
-                source == AUTO
-                and file.suffix.lower() == ".zip"
-                and (inner := guess_layout(file, AUTO)) is not None
-            ):
-                yield from _of_archive(file, inner, assignment, named, notes)
-            else:
-                yield _single(root.name, entry.path, entry.read, named)
+            yield _single(root.name, entry.path, entry.read, named)
         else:
             student = root / entry.path.split("/")[0]
             when = _stamp(student / "timestamp.txt") or _stamp(student / assignment / "timestamp.txt")
@@ -349,8 +370,6 @@ def _stamp(path: Path) -> datetime | None:
 
 _FORMATS = (
     "%Y-%m-%d-%H-%M-%S",
-    "%Y-%m-%d %H:%M:%S.%f %Z",
-    "%Y-%m-%d %H:%M:%S %Z",
     "%A, %d %B %Y, %I:%M %p",
     "%A, %d %B %Y, %H:%M",
     "%A, %B %d, %Y, %I:%M %p",
@@ -360,12 +379,15 @@ _FORMATS = (
 
 
 def parse_time(text: str, zone: Any = UTC) -> datetime | None:
-    """The moment that a platform wrote, or None; without a zone it is taken as in `zone`."""
+    """The moment that a platform wrote, or None; without a zone it is taken as in `zone`.
+
+    Names of zones but UTC and GMT are not understood: CST is three different ones.
+    """
     text = " ".join(text.replace("\u202f", " ").split())
     if not text or text == "-":
         return None
     try:
-        return _aware(datetime.fromisoformat(re.sub(r" UTC$", "+00:00", text)), zone)
+        return _aware(datetime.fromisoformat(re.sub(r" (UTC|GMT|Z)$", "+00:00", text)), zone)
     except ValueError:
         pass
     for form in _FORMATS:
@@ -386,7 +408,8 @@ def loose_identity(name: str, roster_ids: Iterable[str], words: Iterable[str]) -
     """
     text = name.casefold()
     for word in sorted(words, key=len, reverse=True):
-        text = text.replace(word.casefold(), " ")
+        before = "(?<![a-z0-9])" if word[:1].isalnum() else ""
+        text = re.sub(rf"{before}{re.escape(word.casefold())}(?![a-z0-9])", " ", text)
     found = [
         s
         for s in roster_ids

@@ -36,17 +36,21 @@ _COLUMNS = {
     ),
 }
 NEAREST = 3
+NOT_LISTED = "not in the class list"
 
 
 @dataclass(frozen=True)
 class Person:
-    """A member of the class. `lms` are the numbers by which a learning platform may call them."""
+    """A member of the class. `lms` are the names by which a learning platform may call them, `number` is its
+    own one.
+    """
 
     id: str
     first: str = ""
     last: str = ""
     email: str = ""
     lms: frozenset[str] = frozenset()
+    number: str = ""
     when: str = ""  # Moodle's worksheet says when the work was handed in
 
     @property
@@ -102,7 +106,7 @@ class Roster:
         if len(found) == 1:
             student, how = next(iter(found.items()))
             return self.people[student], how
-        return None, "several students have this name" if found else "not in the class list"
+        return None, "several students have this name" if found else NOT_LISTED
 
     def _by_name(self, name: str) -> list[Person]:
         wanted = _folded(name)
@@ -146,18 +150,23 @@ def valid_id(text: str) -> bool:
     return bool(re.fullmatch(r"[\w@][\w.@ -]{0,98}[\w@-]|[\w@]", text)) and ".." not in text
 
 
-def read_roster(folder: CourseFolder, path: Path | None) -> Roster:
-    """The class list: the table the instructor names, and everybody whom the gradebook knows by name."""
+def read_roster(folder: CourseFolder, path: Path | None, notes: list[str] | None = None) -> Roster:
+    """The class list: the table the instructor names, and everybody whom the gradebook knows by name.
+
+    `notes` gets a sentence on rows that were left out.
+    """
     roster = Roster()
     from nbgrader.api import Gradebook
 
     with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as book:
         for s in book.students:
-            lms = frozenset(x for x in (s.lms_user_id,) if x)
-            roster.people[s.id] = Person(s.id, s.first_name or "", s.last_name or "", s.email or "", lms)
+            number = s.lms_user_id or ""
+            lms = frozenset({number} - {""})
+            names = (s.id, s.first_name or "", s.last_name or "", s.email or "")
+            roster.people[s.id] = Person(*names, lms, number)
     if path is not None:
         roster.given = True
-        listed = roster_table(path)
+        listed = roster_table(path, notes)
         for person in listed:
             known = roster.people.get(person.id) or next(
                 (
@@ -174,18 +183,22 @@ def read_roster(folder: CourseFolder, path: Path | None) -> Roster:
                     person.last or known.last,
                     person.email or known.email,
                     person.lms | known.lms | ({person.id} if person.id != known.id else set()),
+                    person.number or known.number,
                     person.when,
                 )
             roster.people[person.id] = person
     return roster
 
 
-def roster_table(path: Path) -> list[Person]:
+def roster_table(path: Path, notes: list[str] | None = None) -> list[Person]:
     """The people in a CSV: nbgrader's students.csv, a Canvas gradebook, a Moodle worksheet, a Gradescope
     roster.
+
+    `notes` gets a sentence on those whose id can't be a student's.
     """
     rows = read_csv(path)
-    people = []
+    people: list[Person] = []
+    left_out: list[str] = []
     for row in rows:
         low = {
             (key or "").strip().casefold(): (value or "").strip()
@@ -194,8 +207,14 @@ def roster_table(path: Path) -> list[Person]:
         }
         canvas = "student" in low and "id" in low
         own = {key: [low[title] for title in titles if low.get(title)] for key, titles in _COLUMNS.items()}
-        lms = set(own["lms"]) | ({low["id"]} if canvas and low.get("id") else set())
-        lms |= {m.group(1) for text in own["lms"] if (m := re.fullmatch(r"\D*?(\d+)", text))}
+        # Canvas calls people by its own number alone; the university's may be somebody else's there.
+        lms = {low.get("id", "")} - {""} if canvas else set(own["lms"])
+        number = low.get("id", "") if canvas else next(iter(own["lms"]), "")
+        if participant := re.fullmatch(
+            r"\D*?(\d+)", low.get("identifier", "")
+        ):  # "Participant 123", in any language
+            number = participant[1]
+            lms.add(number)
         email = next(iter(own["email"]), "")
         student = "" if canvas else low.get("id", "")
         student = student or next(iter(own["id"]), "") or email.split("@")[0] or low.get("id", "")
@@ -205,10 +224,19 @@ def roster_table(path: Path) -> list[Person]:
             last, _, first = (
                 name.partition(",") if "," in name else (name.rpartition(" ")[2], "", name.rpartition(" ")[0])
             )
-        if not student or not valid_id(student) or name.casefold() in ("points possible", "student, test"):
+        if not student or name.casefold() in ("points possible", "student, test"):
+            continue
+        if not valid_id(student):
+            left_out.append(student)
             continue
         when = low.get("last modified (submission)", "")
-        people.append(Person(student, first.strip(), last.strip(), email, frozenset(lms - {student}), when))
+        names = (student, first.strip(), last.strip(), email)
+        people.append(Person(*names, frozenset(lms - {student}), number, when))
+    if left_out and notes is not None:
+        notes.append(
+            f"{path.name}: {', '.join(left_out)} can't be the id of a student (letters, digits and . _ - @ "
+            "only) and was left out; give another id in the table"
+        )
     if not people:
         raise CourseError(
             f"{path} names no student.",
