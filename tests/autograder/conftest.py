@@ -199,7 +199,7 @@ def half(x):
 """
 
 
-#: What each student hands in: answers by grade_id; `raw` replaces the whole file.
+#: What each student hands in: answers by grade_id; `added` is the text of cells of their own, `raw` the file.
 CLASS: dict[str, dict[str, str]] = {
     "amara": {"half": RIGHT_HALF, "runs": RIGHT_RUNS, "why": "Because `/` always divides as floats."},
     "bence": {
@@ -224,6 +224,7 @@ CLASS: dict[str, dict[str, str]] = {
         "half": hostile_half(),
         "runs": f"def runs(text):\n    return {HOSTILE_TEXT!r}\n",
         "why": HOSTILE_ANSWER,
+        "added": HOSTILE_ANSWER,
     },
 }
 
@@ -237,6 +238,9 @@ def hand_in(
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
         if grade_id in answers:
             cell.source = answers[grade_id]
+    if "added" in answers:
+        make = (nbformat.v4.new_markdown_cell, nbformat.v4.new_raw_cell)
+        notebook.cells[1:1] = [new(answers["added"]) for new in make]
     target = folder.step("submitted", student, ASSIGNMENT)
     target.mkdir(parents=True)
     (target / f"{ASSIGNMENT}.ipynb").write_text(answers.get("raw") or json.dumps(notebook), encoding="utf-8")

@@ -194,6 +194,18 @@ def test_a_penalty_never_takes_more_than_was_earned() -> None:
     assert LateRule(percent_per_day=40).penalty(0, 9 * 24 * 3600) == 0
 
 
+def test_no_name_is_a_formula_in_the_table_for_canvas(folder: CourseFolder) -> None:
+    with Gradebook(folder.db_url) as book:
+        book.update_or_create_student("meiling", last_name="=1+1")
+    assert "'=1+1, Mei Ling" in {row[0] for row in rows(export(folder, "ps", "canvas").text)}
+
+
+def test_a_table_that_matches_nobody_was_filled_for_nobody(folder: CourseFolder, tmp_path: Path) -> None:
+    template = tmp_path / "grades.csv"
+    template.write_text("Student,ID,SIS User ID,SIS Login ID,Section,ps\nNobody,999,S9,x,A,\n")
+    assert export(folder, "ps", "canvas", template).filled == []
+
+
 def test_a_wrong_late_rule_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "course.toml"
     for text, word in (("[late]\nper_day = 3", "unknown setting"), ("[late]\nmax_days = -1", "at least 0")):
@@ -270,3 +282,11 @@ def test_late_points_manual_points_and_doubts_in_the_gradebook(tmp_path: Path) -
     assert table["wrong"].points == 2 + 1 + 2.5 and not table["wrong"].waits
     assert table["cut"].waits and table["late"].waits
     assert table["late"].points == 4.0
+    with Gradebook(folder.db_url) as book:
+        found = grade(book, "why", "late")
+        found.manual_score, found.needs_manual_grade = 3.0, False
+        book.db.commit()
+    given = {row[0]: row for row in rows(export(folder, "ps", "csv").text)}["late"]
+    assert (given[4], given[6]) == ("6.4", "1.6"), (
+        "20% of 8 points: lateness costs of points given by hand, too"
+    )

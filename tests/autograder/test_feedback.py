@@ -180,7 +180,7 @@ def test_written_answers_are_rendered_where_that_is_safe(written: dict[str, str]
 
 def test_the_page_has_the_title_that_course_toml_gives(course_copy: Any) -> None:
     with open(course_copy.root / "course.toml", "a", encoding="utf-8") as file:
-        file.write('\n[[assignment]]\nname = "small"\ntitle = "Halves & <runs>"\n')
+        file.write('title = "Halves & <runs>"\n')  # its last table is the assignment's
     write_feedback(course_copy.folder, "small", ["amara"])
     page = page_of(course_copy, "amara").read_text(encoding="utf-8")
     assert "<title>Halves &amp; &lt;runs&gt;: feedback</title>" in page

@@ -168,6 +168,61 @@ def test_a_new_due_date_or_late_rule_changes_penalties_and_grades_nobody_again(t
     assert grade_class(folder, "ps").skipped == ["ann"]
 
 
+def test_tests_that_nbgrader_is_to_write_or_to_cut_otherwise_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path / "course")
+    source = folder.step("source", ".", "ps") / "ps.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    cell = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "test_mean")
+    cell.source = "# Written by nbgrader:\n### AUTOTEST mean([1])"
+    nbformat.write(notebook, source)
+    with pytest.raises(CourseError, match=r"nbgrader is to write the test test_mean \(### AUTOTEST mean"):
+        folder.assignment("ps")
+    other = make(tmp_path / "other")
+    with open(other.root / "nbgrader_config.py", "a") as file:
+        file.write("c.ClearHiddenTests.begin_test_delimeter = 'SECRET FROM HERE'\n")
+    with pytest.raises(CourseError, match="begin_test_delimeter, which this grader does not know"):
+        CourseFolder(other.root).assignment("ps")
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    folder = make(tmp_path / "course")
+    put(folder, "ann", notebook_bytes(solved()))
+    first = Journal(journal_path(folder, "ps"))
+    with pytest.raises(CourseError, match="Another course grade is grading"):
+        grade_class(folder, "ps")
+    first.close()
+    assert len(grade_class(folder, "ps").results) == 1
+
+
+def test_a_newer_hand_in_without_a_time_is_not_late_by_the_old_one(tmp_path: Path) -> None:
+    folder = make(tmp_path / "course")
+    put(folder, "ann", notebook_bytes(solved()))
+    stamp = folder.step("submitted", "ann", "ps") / "timestamp.txt"
+    stamp.write_text("2027-02-02 12:00:00 UTC")
+    with open(folder.root / "course.toml", "a") as file:
+        file.write('[[assignment]]\nname = "ps"\ndue = "2027-02-01T12:00:00+00:00"\n')
+    for late in (24 * 60 * 60, 0):
+        grade_class(folder, "ps")
+        with Recorder(folder, folder.assignment("ps")) as recorder:
+            assert recorder.gradebook.find_submission("ps", "ann").total_seconds_late == late
+        stamp.unlink(missing_ok=True)
+
+
+def test_files_that_do_not_fit_leave_room_for_the_courses_own(tmp_path: Path) -> None:
+    cells = [("plain", "", "ours = open('ours/data.txt').read()", 0), *MEAN]
+    folder = make(tmp_path / "course", cells)
+    for step in ("source", "release"):
+        (folder.step(step, ".", "ps") / "ours").mkdir()
+        (folder.step(step, ".", "ps") / "ours" / "data.txt").write_text("ours")
+    put(folder, "ann", notebook_bytes(solved(), cells))
+    target = folder.step("submitted", "ann", "ps")
+    (target / "ours").write_bytes(b"a file where a folder should be")
+    for number in range(6):
+        (target / f"big{number}.bin").write_bytes(bytes(7 << 20))  # disk_mb is 32
+    grade_class(folder, "ps")
+    assert totals(folder) == {"ann": 5.0}
+
+
 def test_bad_requests_get_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="does not exist.*course init"):
         CourseFolder(tmp_path / "nowhere")

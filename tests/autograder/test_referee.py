@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from engine import LIMITS, MEAN, grading, hand_in, solved
 
-from autograder.course_folder import Assignment
+from autograder.course_folder import Assignment, visible_source
 from autograder.grade import Grading, Worker
 from autograder.records import TestOutcome
 from autograder.settings import Limits
@@ -233,8 +233,11 @@ else:
         assert judge(worker, answer, test, given=f"def f(x): raise {evil}()").status == "failed"
 
 
-def test_a_hidden_tests_words_and_inputs_do_not_reach_the_student(worker: Worker) -> None:
-    test = "assert f(1) == 1\n### BEGIN HIDDEN TESTS\nassert f(31337) == 31337, 'SECRET 31337'\n### END HIDDEN TESTS"
+@pytest.mark.parametrize("mark", ["### ", "# ", "#", "    ## "])
+def test_a_hidden_tests_words_and_inputs_do_not_reach_the_student(worker: Worker, mark: str) -> None:
+    hidden = f"{mark}BEGIN HIDDEN TESTS\nassert f(31337) == 31337, 'SECRET 31337'\n{mark}END HIDDEN TESTS"
+    test = f"assert f(1) == 1\n{hidden}"
+    assert visible_source(test) == "assert f(1) == 1"
     for given in (
         "def f(x): return 1",
         "def f(x):\n    if x == 1: return 1\n    raise ValueError(str(x))",

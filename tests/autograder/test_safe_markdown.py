@@ -9,7 +9,7 @@ import pytest
 from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.safe_markdown import NOT_SHOWN, dangers, harmless, make_harmless, rendered
+from autograder.safe_markdown import MAX_ANSWER, NOT_SHOWN, dangers, harmless, make_harmless, rendered
 
 GOOD = [
     "Because `/` is **true** division.\n\n- one\n- two\n\n> quote\n\n| a | b |\n|---|---|\n| 1 | 2 |",
@@ -69,11 +69,9 @@ def test_each_danger_is_noticed(source: str) -> None:
 
 def test_only_the_students_cells_are_touched() -> None:
     ours = new_markdown_cell("![badge](https://example.org/badge.svg)", id="ours")
-    theirs = new_markdown_cell(
-        "![pixel](https://example.org/p.svg)", id="theirs", metadata={"nbgrader": {"solution": True}}
-    )
+    theirs = new_markdown_cell("![pixel](https://example.org/p.svg)", id="theirs")
     notebook = new_notebook(cells=[ours, theirs, new_code_cell("'[x](javascript:1)'", id="code")])
-    make_harmless(notebook)
+    make_harmless(notebook, {1, 2})
     assert [cell.source for cell in notebook.cells] == [
         "![badge](https://example.org/badge.svg)",
         "```\n![pixel](https://example.org/p.svg)\n```",
@@ -82,7 +80,17 @@ def test_only_the_students_cells_are_touched() -> None:
 
 
 def test_a_huge_answer_is_cut() -> None:
-    assert len(harmless("word " * 100_000)) < 101_000
+    assert len(harmless("word " * 100_000)) < MAX_ANSWER + 1000
+
+
+def test_what_takes_too_long_to_judge_is_not_shown() -> None:
+    slow = ["<ul><li>" * 200_000, "\\[" * 33_000]  # hours and minutes, uncut
+    cells = [new_markdown_cell(text, id=f"c{i}{j}") for i in range(20) for j, text in enumerate(slow)]
+    notebook = new_notebook(cells=[*cells, new_markdown_cell("Ours.", id="ours")])
+    make_harmless(notebook, set(range(len(cells))), seconds=0.5)
+    assert {cell.source for cell in notebook.cells} == {NOT_SHOWN, "Ours."}
+    make_harmless(small := new_notebook(cells=[new_markdown_cell("Mine.", id="c")]), {0})
+    assert small.cells[0].source == "Mine."
 
 
 @pytest.mark.parametrize(

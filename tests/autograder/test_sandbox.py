@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from engine import grading, hand_in, solved
 
+from autograder import sandbox
 from autograder.doctor import SMALL, TRIALS, examine
 from autograder.errors import CourseError
 from autograder.grade import Worker
@@ -184,6 +186,24 @@ def test_single_use_sandboxes_give_the_same_scores() -> None:
         assert made.grade(hand_in({})).points == 0
     finally:
         made.close()
+
+
+@pytest.mark.parametrize(
+    ("restricted", "word"), [("1\n", "Ubuntu"), ("0\n", "containers"), (None, "containers")]
+)
+def test_where_bubblewrap_may_not_start_the_remedy_is_named(
+    restricted: str | None, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = tmp_path / "bwrap"
+    refusing.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setattr(sandbox, "bubblewrap", lambda: str(refusing))
+    monkeypatch.setattr(sandbox, "USER_NAMESPACES", tmp_path / "restrict")
+    if restricted is not None:
+        (tmp_path / "restrict").write_text(restricted)
+    with pytest.raises(CourseError, match="setting up uid map: Permission denied") as caught:
+        Sandbox(SMALL, ["numpy"]).start()
+    assert word in caught.value.remedy and "docs/elsewhere.md" in caught.value.remedy
 
 
 def test_without_bubblewrap_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

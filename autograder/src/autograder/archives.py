@@ -156,9 +156,9 @@ def _unpack(data: bytes, name: str, inside: str, bounds: Bounds, depth: int, fou
         if is_litter(path):
             continue
         safe = safe_path(path, bounds.folders)
-        shown = _shown(path)
+        member = shown(path)
         if safe is None:
-            found.note(f"{shown} in {name} was left out: its path leads out of the hand-in")
+            found.note(f"{member} in {name} was left out: its path leads out of the hand-in")
             continue
         if len(found.files) >= bounds.entries:
             found.note(f"{name} holds more than {bounds.entries} files; the rest was left out")
@@ -169,13 +169,13 @@ def _unpack(data: bytes, name: str, inside: str, bounds: Bounds, depth: int, fou
         where = f"{inside}/{safe}" if inside else safe
         if is_archive(safe, content):
             if depth >= bounds.depth:
-                found.note(f"{shown} in {name} was left out: archives lie too deep in archives")
+                found.note(f"{member} in {name} was left out: archives lie too deep in archives")
                 continue
-            found.note(f"{shown} was an archive inside an archive and was opened")
+            found.note(f"{member} was an archive inside an archive and was opened")
             _unpack(content, safe, where.rpartition("/")[0], bounds, depth + 1, found)
             continue
         if where in found.files:
-            found.note(f"{shown} occurs twice in {name}; the last one counts")
+            found.note(f"{member} occurs twice in {name}; the last one counts")
         found.files[where] = content
         found.total += len(content)
 
@@ -189,9 +189,10 @@ def without_common_folder(files: dict[str, bytes]) -> dict[str, bytes]:
     return files
 
 
-def _shown(text: str) -> str:
-    shown = "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+def shown(text: str) -> str:
+    """A name from outside, as it may be printed on a terminal: short, and without control characters."""
+    plain = "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
+    return plain if len(plain) <= 80 else f"{plain[:77]}..."
 
 
 def _zip_files(
@@ -212,7 +213,7 @@ def _zip_files(
             continue
         content, note = read_member(archive, info, bounds, min(budget, bounds.file_bytes))
         if note:
-            found.note(f"{_shown(path)} in {name} {note}")
+            found.note(f"{shown(path)} in {name} {note}")
         if content is not None:
             budget -= len(content)
             yield path, content
@@ -361,13 +362,13 @@ def _tar_files(
                     continue
                 if not member.isreg() or member.issparse():
                     found.note(
-                        f"{_shown(member.name)} in {name} was left out: it is a link or a device, not a file"
+                        f"{shown(member.name)} in {name} was left out: it is a link or a device, not a file"
                     )
                     continue
                 stream = archive.extractfile(member) if member.size <= bounds.file_bytes else None
                 if stream is None:
                     found.note(
-                        f"{_shown(member.name)} in {name} was left out: it is larger than "
+                        f"{shown(member.name)} in {name} was left out: it is larger than "
                         f"{bounds.file_bytes >> 20} MB"
                     )
                     continue

@@ -289,6 +289,7 @@ def _course() -> None:
 CourseDir = Annotated[
     Path, typer.Option("--course-dir", help="The course folder: source/, submitted/, gradebook.db.")
 ]
+Db = Annotated[str, typer.Option("--db", help="The gradebook, if not gradebook.db: postgresql://...")]
 
 
 @app.command("init")
@@ -325,6 +326,7 @@ def collect_command(
     ] = "auto",
     roster: Annotated[Path | None, typer.Option(help="The class list: any platform's CSV.")] = None,
     course_dir: CourseDir = Path("."),
+    db: Db = "",
     as_json: Json = False,
 ) -> None:
     """Lay a class's hand-ins into submitted/, keep the originals, write a receipt for each file.
@@ -337,7 +339,7 @@ def collect_command(
 
     with progress_bar("collecting") as (bar, task):
         found = collect(
-            CourseFolder(course_dir),
+            CourseFolder(course_dir, db),
             assignment,
             files,
             source,
@@ -366,7 +368,7 @@ def grade_command(
         bool,
         typer.Option("--unsafe-no-sandbox", help="Run hand-ins without walls: only on a throw-away machine."),
     ] = False,
-    db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
+    db: Db = "",
     as_json: Json = False,
 ) -> None:
     """Grade what was handed in: sandboxed, in parallel; a run that was stopped goes on where it was.
@@ -431,7 +433,7 @@ def feedback_command(
     assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
     course_dir: CourseDir = Path("."),
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
-    db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
+    db: Db = "",
 ) -> None:
     """Write a page for each graded student, where `nbgrader release_feedback` looks for it.
 
@@ -452,7 +454,7 @@ def feedback_command(
 def report_command(
     assignment: Annotated[str, typer.Argument(help="The assignment, as in source/.")],
     course_dir: CourseDir = Path("."),
-    db: Annotated[str, typer.Option(help="The gradebook, if not gradebook.db: postgresql://...")] = "",
+    db: Db = "",
     as_json: Json = False,
 ) -> None:
     """Write reports/ASSIGNMENT.html, .csv and .json: how the class did, and what needs the instructor.
@@ -485,6 +487,7 @@ def export_command(
         Path | None, typer.Option(help="Also pack the feedback pages into this zip, to upload whole.")
     ] = None,
     course_dir: CourseDir = Path("."),
+    db: Db = "",
 ) -> None:
     """Give points and feedback back to the platform. Who waits for a person is left out and named.
 
@@ -493,7 +496,7 @@ def export_command(
     from autograder.course_folder import CourseFolder
     from autograder.export import export, write_feedback_zip
 
-    folder = CourseFolder(course_dir)
+    folder = CourseFolder(course_dir, db)
     result = export(folder, assignment, to, template)
     if out is None:
         sys.stdout.write(result.text)

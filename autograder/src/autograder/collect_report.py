@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from autograder.archives import shown
 from autograder.collect import ALREADY, IGNORED, OLDER, REFUSED, TAKEN, UNMATCHED, Collection, Receipt
 
 STYLES = {
@@ -56,6 +57,6 @@ def _unmatched(receipt: Receipt) -> str:
     near = f"; nearest: {', '.join(receipt.nearest)}" if receipt.nearest else ""
     why = "; ".join(receipt.notes)
     return (
-        f"unmatched: {receipt.member} ({why}{near}). Kept as {receipt.stored}; name the "
+        f"unmatched: {shown(receipt.member)} ({why}{near}). Kept as {receipt.stored}; name the "
         "student with --roster."
     )

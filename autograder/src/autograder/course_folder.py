@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,6 +155,12 @@ def read_notebook(instructor: Any, release: Any, name: str) -> AssignmentNoteboo
     cells = []
     for ours, theirs in pairs:
         role = _role(ours, theirs, answers, known)
+        if role == TEST and (made := _AUTOTEST.search(ours.source)):
+            test = _nbgrader(ours).get("grade_id")
+            raise CourseError(
+                f"{name}: nbgrader is to write the test {test} ({made[0].strip()}).",
+                "Write what it should check with assert, or grade this assignment with nbgrader.",
+            )
         if role == SETUP:
             known |= names.bound_names(ours.source)
         elif role == STUDENT:
@@ -185,6 +192,9 @@ def _upgraded(notebook: Any) -> Any:
         if "nbgrader" in cell.metadata:
             validator.upgrade_cell_metadata(cell)
     return notebook
+
+
+_AUTOTEST = re.compile(r"^\s*#.*AUTOTEST.*", re.M)
 
 
 def _paired(ours: list[Any], theirs: list[Any], name: str) -> list[tuple[Any, Any]]:
@@ -290,6 +300,12 @@ class CourseFolder:
 
     def assignment(self, name: str) -> Assignment:
         """The trusted side of an assignment. Raises CourseError when source or release is missing."""
+        for marker in ("begin_test_delimeter", "end_test_delimeter"):
+            if marker in self.config.get("ClearHiddenTests", {}):
+                raise CourseError(
+                    f"nbgrader_config.py sets c.ClearHiddenTests.{marker}, which this grader does not know.",
+                    f"Use nbgrader's own markers, ### {HIDDEN_BEGIN} and ### {HIDDEN_END}.",
+                )
         source, release = self.step("source", ".", name), self.step("release", ".", name)
         if not release.is_dir() or not source.is_dir():
             raise self._no_assignment(name, has_source=source.is_dir())

@@ -21,7 +21,7 @@ from typing import Any
 from autograder.collect import ALREADY, OLDER, TAKEN, Receipt, read_receipts
 from autograder.course_folder import CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
-from autograder.late import assignment_title
+from autograder.late import assignment_title, refresh_penalties
 from autograder.layouts import CANVAS_NAME
 from autograder.roster import Identity, Person, Roster, decoded, read_roster, separator
 
@@ -90,6 +90,7 @@ def export(folder: CourseFolder, assignment: str, target: str, template: Path | 
     """The points as `target` takes them. Raises CourseError where the template does not fit."""
     if target not in TARGETS:
         raise CourseError(f"{target} is not a format.", f"Known: {', '.join(TARGETS)}.")
+    refresh_penalties(folder, assignment)
     found = marks(folder, assignment)
     if target == JSON:
         result = Export(
@@ -112,7 +113,8 @@ def export(folder: CourseFolder, assignment: str, target: str, template: Path | 
     else:
         result = _filled(folder, assignment, target, template, found)
     result.waiting = [m.student for m in found if m.waits]
-    result.filled = result.filled or [m.student for m in found if not m.waits and not m.missing]
+    if target in (CSV, JSON) or template is None:
+        result.filled = [m.student for m in found if not m.waits and not m.missing]
     return result
 
 
@@ -170,8 +172,9 @@ def _new_canvas(folder: CourseFolder, assignment: str, found: list[Mark]) -> str
     writer.writerow(["    Points Possible", "", "", "", "", number(found[0].max_points) if found else ""])
     for m in found:
         name = f"{m.last_name}, {m.first_name}" if m.last_name else m.student
-        lms = next(iter(sorted(people[m.student].lms)), "") if m.student in people else ""
-        writer.writerow([name, lms, "", m.student, "", "" if m.waits or m.missing else number(m.points)])
+        lms = people[m.student].number if m.student in people else ""
+        points = "" if m.waits or m.missing else number(m.points)
+        writer.writerow([_harmless(text) for text in (name, lms, "", m.student, "", points)])
     return out.getvalue()
 
 

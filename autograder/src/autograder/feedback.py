@@ -21,7 +21,7 @@ from autograder.class_report import latest_results
 from autograder.course_folder import Assignment, AssignmentNotebook, CourseFolder
 from autograder.errors import CourseError
 from autograder.grade_class import journal_path
-from autograder.late import assignment_title
+from autograder.late import assignment_title, refresh_penalties
 from autograder.marks import NotebookMarks, StudentMarks, read_marks
 from autograder.records import (
     DIED,
@@ -127,6 +127,7 @@ def write_feedback(
 
     Raises CourseError when nobody has been graded yet, or one of those named has not.
     """
+    refresh_penalties(folder, assignment)
     jobs = _pages(folder, assignment, students)
     written = []
     for path in _map(write_one, jobs):

@@ -388,10 +388,8 @@ def grade_notebook(
     repairs = rebuilt.repairs
     if rebuilt.problem:
         return _unreadable(notebook, rebuilt, repairs, time.monotonic() - started)
-    files = {
-        **{k: v for k, v in handin.files.items() if not k.endswith(".ipynb")},
-        **grading.assignment.files,
-    }
+    ours = grading.assignment.files  # first, so that there is room for them
+    files = {**ours, **{k: v for k, v in handin.files.items() if k not in ours and not k.endswith(".ipynb")}}
     files = {name: data for name, data in files.items() if len(data) <= grading.limits.file_mb << 20}
     with _scratch(grading.assignment.files):
         runs, judged, sessions = _run_and_judge(grading, notebook, rebuilt, files, sandbox)

@@ -9,6 +9,7 @@ journal holds is recorded again, and nothing is graded.
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import json
 import os
 import time
@@ -56,10 +57,18 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.graded, self.recorded, whole = read_journal(path)
-        if path.exists() and whole < path.stat().st_size:
-            os.truncate(path, whole)  # a line that a killed run had not finished
         self._file = open(path, "ab")  # noqa: SIM115  (open as long as the journal)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise CourseError(
+                f"Another course grade is grading this assignment ({path} is in use).",
+                "Wait for it to end; what it grades is not graded again.",
+            ) from None
+        self.graded, self.recorded, whole = read_journal(path)
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)  # a line that a killed run had not finished
 
     def add_result(self, result: Result) -> None:
         self.graded[result.student] = result

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nbformat.v4 import new_notebook
 from nbgrader.plugins import LateSubmissionPlugin
 from traitlets import Float
 
@@ -65,9 +66,12 @@ def course_table(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CourseError(f"{path} is not valid TOML: {error}.", "Mend that line.") from None
+    if not isinstance(table.get("assignment", []), list):
+        raise CourseError(f"{path}: [assignment] is one table.", "Write [[assignment]], with two brackets.")
+    return table
 
 
 def assignment_title(folder: CourseFolder, assignment: str) -> str:
@@ -147,6 +151,31 @@ class RulePlugin(LateSubmissionPlugin):
         """The points to take away, or None."""
         rule = LateRule(self.percent_per_day, self.grace_minutes, self.max_days)
         return rule.penalty(score, total_seconds_late) or None
+
+
+def assign_penalties(folder: CourseFolder, assignment: str, student: str, notebooks: Iterable[str]) -> None:
+    """Let nbgrader set the late penalties of a submission's notebooks, by the points they have now."""
+    from nbgrader.preprocessors import AssignLatePenalties
+
+    config = penalty_config(folder)
+    for notebook in notebooks:
+        about = {"notebook": notebook, "assignment": assignment, "student": student, "db_url": folder.db_url}
+        AssignLatePenalties(config=config).preprocess(new_notebook(), {"nbgrader": about})
+
+
+def refresh_penalties(folder: CourseFolder, assignment: str) -> None:
+    """Set the penalties of all that was late anew: since grading, points may have been given by hand."""
+    from nbgrader.api import Gradebook
+
+    late: dict[str, list[str]] = {}
+    with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as book:
+        if assignment in {known.name for known in book.assignments}:
+            for submission in book.assignment_submissions(assignment):
+                if submission.total_seconds_late > 0:
+                    late[submission.student_id] = [notebook.name for notebook in submission.notebooks]
+    with quiet_nbgrader():
+        for student, notebooks in late.items():
+            assign_penalties(folder, assignment, student, notebooks)
 
 
 def penalty_config(folder: CourseFolder) -> Any:

@@ -782,10 +782,10 @@ def _code_and_prose(source: str, wanted: frozenset[str]) -> tuple[str, str]:
 
 def _parted(source: str, order: list[tuple[int, frozenset[str]]]) -> dict[int, str] | None:
     """A source with several answers, parted before each of them; what comes before the first goes with it."""
-    source = names.plain_python(source)
     tree = names.parse(source)
     if tree is None:
         return None
+    source = names.plain_python(source)
     owner_of = {name: ours for ours, wanted in order for name in wanted}
     lines = source.split("\n")
     parts: dict[int, list[str]] = {}

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbgrader.api import (
     BaseCell,
     Comment,
@@ -29,7 +28,7 @@ from nbgrader.api import (
     Notebook,
     SubmittedNotebook,
 )
-from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from nbgrader.preprocessors import SaveAutoGrades
 from nbgrader.utils import parse_utc
 
 from autograder.course_folder import (
@@ -40,7 +39,7 @@ from autograder.course_folder import (
     quiet_nbgrader,
     visible_source,
 )
-from autograder.late import late_key, penalty_config
+from autograder.late import assign_penalties, late_key
 from autograder.records import INTERNAL, PASSED, NotebookResult, Result, TestOutcome
 from autograder.safe_markdown import make_harmless
 
@@ -106,8 +105,6 @@ class Recorder:
         self.assignment = assignment
         with quiet_nbgrader():
             self.gradebook = Gradebook(folder.db_url, folder.paths.course_id)
-        self._sanitize = SanitizeHTML(enabled=True)
-        self._late_config = penalty_config(folder)
         self.late_key = late_key(folder, assignment.name)
 
     def close(self) -> None:
@@ -120,7 +117,7 @@ class Recorder:
         self.close()
 
     def recorded(self) -> set[str]:
-        """The students whose submission of this assignment is in the gradebook with at least one score."""
+        """The students whose submission of this assignment is in the gradebook."""
         return {s.student_id for s in self.gradebook.assignment_submissions(self.assignment.name)}
 
     def record(self, result: Result) -> None:
@@ -129,14 +126,14 @@ class Recorder:
         for notebook in result.notebooks:
             ours = self.assignment.notebook(notebook.notebook)
             document = as_document(ours, notebook)
-            document = self._sanitize.preprocess(document, {})[0]
-            make_harmless(document)
+            make_harmless(document, written_by_student(ours, notebook))
             documents[notebook.notebook] = document
         self._write(result, documents)
         with quiet_nbgrader():
             late = self._grades(result, documents)
             if late:
-                self._penalties(result, documents)
+                assign_penalties(self.folder, self.assignment.name, result.student, documents)
+                self.gradebook.db.expire_all()
 
     def _grades(self, result: Result, documents: dict[str, Any]) -> bool:
         book, name = self.gradebook, self.assignment.name
@@ -145,10 +142,10 @@ class Recorder:
                 "ignore"
             )  # nbgrader builds a submission before it adds it; SQLAlchemy remarks on that
             book.update_or_create_student(result.student)
-            moment: dict[str, Any] = {}
+            moment = None  # no time, also where an earlier hand-in had one
             with contextlib.suppress(ValueError, OverflowError):
-                moment = {"timestamp": parse_utc(result.timestamp)} if result.timestamp else {}
-            submission = book.update_or_create_submission(name, result.student, **moment)
+                moment = parse_utc(result.timestamp) if result.timestamp else None
+            submission = book.update_or_create_submission(name, result.student, timestamp=moment)
             rows = _Rows(book, submission)
             for notebook, document in documents.items():
                 resources = {
@@ -173,19 +170,6 @@ class Recorder:
                         rows.find_grade(cell, notebook_result.notebook).needs_manual_grade = True
             penalized = any(n.late_submission_penalty for n in submission.notebooks)
             return bool(submission.total_seconds_late > 0 or penalized)
-
-    def _penalties(self, result: Result, documents: dict[str, Any]) -> None:
-        for notebook, document in documents.items():
-            resources = {
-                "nbgrader": {
-                    "notebook": notebook,
-                    "assignment": self.assignment.name,
-                    "student": result.student,
-                    "db_url": self.folder.db_url,
-                }
-            }
-            AssignLatePenalties(config=self._late_config).preprocess(document, resources)
-        self.gradebook.db.expire_all()
 
     @contextlib.contextmanager
     def _one_transaction(self) -> Iterator[None]:
@@ -271,6 +255,12 @@ def as_document(ours: AssignmentNotebook, result: NotebookResult) -> Any:
     return nbformat.from_dict(
         {"nbformat": 4, "nbformat_minor": 5, "metadata": dict(ours.metadata), "cells": cells}
     )
+
+
+def written_by_student(ours: AssignmentNotebook, result: NotebookResult) -> set[int]:
+    """The indices of cells whose source is the student's: answers, and cells of their own."""
+    cells = result.rebuilt.get("cells", []) if result.rebuilt else []
+    return {i for i, c in enumerate(cells) if c["ours"] is None or ours.cells[c["ours"]].takes_answer}
 
 
 def _bare(ours: AssignmentNotebook) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -32,7 +32,7 @@ from autograder.inside import wire
 from autograder.records import DIED, FAILED, INTERNAL, MEMORY, PARTIAL, PASSED, TIMEOUT, TestOutcome
 from autograder.sandbox import Broken, Peer, StudentFault, Unsendable
 
-HIDDEN_BEGIN, HIDDEN_END = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+HIDDEN_BEGIN, HIDDEN_END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"  # as nbgrader looks for them
 HIDDEN_MESSAGE = (
     "The visible tests pass, but a hidden test does not: your answer is not right for every input."
 )

@@ -576,7 +576,7 @@ def _uncommented(lines: list[str]) -> str:
 def _without_magics(code: str) -> str:
     """nbconvert writes magics as calls; they ask for IPython, which the sandbox has not."""
     return re.sub(
-        r"^(\s*)get_ipython\(\)\.(?:run_line_magic|system|run_cell_magic)\(.*\)\s*$",
+        r"^([ \t]*)get_ipython\(\)\.(?:run_line_magic|system|run_cell_magic)\(.*\)[ \t]*$",
         r"\1pass",
         code,
         flags=re.MULTILINE,
@@ -645,7 +645,7 @@ def _page_cells(text: str, reading: Reading) -> list[StudentCell]:
     except (ValueError, AssertionError, RecursionError):
         pass
     sources = [clean(source).strip("\n") for source in page.cells]
-    if not any(re.search(r"^\s*(def|class) ", source, re.MULTILINE) for source in sources):
+    if not any(re.search(r"^[ \t]*(def|class) ", source, re.MULTILINE) for source in sources):
         raise Unreadable("the file is a web page without code cells, not a notebook")
     reading.repairs.append("a web page of the notebook was handed in; its code cells were read")
     reading.doubts.append("a web page was handed in, not a notebook; written answers can't be read from it")

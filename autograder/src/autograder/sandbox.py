@@ -110,6 +110,20 @@ def bubblewrap() -> str:
     return found
 
 
+USER_NAMESPACES = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+
+
+def _remedy() -> str:
+    """What to do where bubblewrap can't make a sandbox."""
+    try:
+        restricted = USER_NAMESPACES.read_text().strip() == "1"
+    except OSError:
+        restricted = False
+    if restricted:
+        return "This Ubuntu lets bubblewrap make none before it has a profile: see docs/elsewhere.md, Ubuntu."
+    return "It needs Linux namespaces, which containers often forbid: see docs/elsewhere.md."
+
+
 def _inside(path: Path, folders: list[Path]) -> bool:
     return any(path == f or f in path.parents for f in folders)
 
@@ -305,9 +319,7 @@ class Sandbox:
         if not answer:
             said = self._said()
             self.close()
-            raise CourseError(
-                f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", "Run: course doctor"
-            )
+            raise CourseError(f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", _remedy())
         ours.settimeout(None)
         ready = json.loads(answer)
         self.notes = ready["notes"]

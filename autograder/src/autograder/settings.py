@@ -74,7 +74,10 @@ def _typed(cls: type, table: dict[str, Any], where: str) -> Any:
             raise CourseError(f"{where}: unknown setting {key}.", f"Known: {', '.join(known)}.")
         if isinstance(value, bool) or (cls is Limits and not (isinstance(value, (int, float)) and value > 0)):
             raise CourseError(f"{where}: {key} must be a positive number, not {value!r}.")
-    return cls(**table)
+    try:
+        return cls(**table)
+    except TypeError:
+        raise CourseError(f"{where}: a name is missing.", 'Add name = "01_ngrams".') from None
 
 
 def read_limits(table: dict[str, Any], where: str = "course.toml, [limits]") -> Limits:
@@ -96,6 +99,8 @@ def load_settings(path: Path) -> Settings:
     missing = [key for key in ("title", "id", "repository") if key not in course]
     if missing:
         raise CourseError(f"{path}: [course] lacks {', '.join(missing)}.", "Add the line.")
+    if not isinstance(data.get("assignment", []), list):
+        raise CourseError(f"{path}: [assignment] is one table.", "Write [[assignment]], with two brackets.")
     assignments = tuple(
         _typed(AssignmentSettings, table, f"{path}, [[assignment]] {table.get('name', '?')}")
         for table in data.get("assignment", [])

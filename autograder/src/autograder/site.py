@@ -55,6 +55,8 @@ def build_site(
         raise CourseError(
             "The site is made by Sphinx, which is not installed.", "Run: pip install -e 'autograder[site]'"
         ) from None
+    if out.exists() and not out.is_dir():
+        raise CourseError(f"{out} is a file.", "Name a folder.")
     if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").exists():
         raise CourseError(f"{out} holds something that is not a site.", "Name a new or an empty folder.")
     pages = out.parent / f"{out.name}-pages"
