@@ -15,9 +15,9 @@ step ruff format --check .
 step mypy
 step pytest tests -m "not slow" -n 2 --dist loadfile
 
-# A changed source, variants file or product names its notebook.
+# A changed source, variants or claims file or product names its notebook.
 changed=$( (git diff --name-only HEAD; git ls-files --others --exclude-standard) 2> /dev/null |
-    sed -nE 's#^(solutions|solutions/variants|notebooks)/([0-9]{2}_[a-z0-9_]+)\.(py|ipynb)$#\2#p' | sort -u)
+    sed -nE 's#^(solutions|solutions/variants|solutions/claims|notebooks)/([0-9]{2}_[a-z0-9_]+)\.(py|ipynb)$#\2#p' | sort -u)
 if [ -n "$changed" ]; then
     # shellcheck disable=SC2086  # one argument for each name
     step course build --check $changed

@@ -228,7 +228,7 @@ def curves(results: Sequence[Result]) -> tuple[Figure, str]:
     told = "; ".join(
         f"{r.recipe.name} ends at {r.losses[-1]:.2f} after {r.seconds[-1]:.0f} seconds" for r in results
     )
-    return figure, f"Loss on held-out text against processor seconds. {told}."
+    return figure, f"Loss on held-out text against processor seconds, the first run of each. {told}."
 
 
 ABOUT = f"""Characters of Tiny Shakespeare; a model of {LAYERS} layers, {HEADS} heads, width {WIDTH},

@@ -39,7 +39,7 @@ def test_points_that_wait_for_a_person_are_seen_to_be_missing() -> None:
 def test_a_sentence_says_how_many_answers_wait_and_what_to_run_then() -> None:
     said = marking_sentences([line("ann", None), line("bob", 3), line("eve", None)], "ps", "~/lm")
     assert said[0].startswith("needs you: 2 written answers of 2 students wait for a person, 6 points")
-    assert said[1] == "then: course report ps --course-dir ~/lm; course export ps --course-dir ~/lm"
+    assert said[1] == "then: course feedback, course report, course export; each ps --course-dir ~/lm"
     assert "1 written answer of 1 student waits" in marking_sentences([line("ann", None)], "ps", ".")[0]
 
 

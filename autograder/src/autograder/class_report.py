@@ -138,8 +138,7 @@ def marking_sentences(lines: Sequence[Line], assignment: str, course_dir: str) -
         f"needs you: {answers} written answer{'s' * (answers != 1)} of {len(waiting)} "
         f"student{'s' * (len(waiting) != 1)} {'wait' if answers != 1 else 'waits'} for a person, "
         f"{points:g} points together: mark with nbgrader's formgrader (in JupyterLab)",
-        f"then: course report {assignment} --course-dir {course_dir}; "
-        f"course export {assignment} --course-dir {course_dir}",
+        f"then: course feedback, course report, course export; each {assignment} --course-dir {course_dir}",
     ]
 
 

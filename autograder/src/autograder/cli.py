@@ -584,7 +584,7 @@ def ladder_command(names: Names = None, root: Root = Path("."), as_json: Json = 
 def bench_command(
     sizes: Annotated[str, typer.Option(help="Class sizes, with commas between them.")] = "20,100,300",
     nbgrader_up_to: Annotated[
-        int, typer.Option(help="Run plain nbgrader (5 s a hand-in) only on classes up to this size.")
+        int, typer.Option(help="Run plain nbgrader (4 s a hand-in) only on classes up to this size.")
     ] = 100,
     plot: Annotated[Path | None, typer.Option(help="Also draw the result into this PNG.")] = None,
     as_json: Json = False,
