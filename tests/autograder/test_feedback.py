@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from nbgrader.api import Gradebook
 from typer.testing import CliRunner
@@ -193,6 +194,17 @@ def test_the_policy_forbids_everything_but_the_pages_own_style(written: dict[str
     assert "unsafe" not in policy and "http" not in policy
     before_policy = written["amara"].partition("Content-Security-Policy")[0]
     assert "<style" not in before_policy and "<title" not in before_policy, "the policy comes first"
+
+
+def test_answers_are_not_shown_under_the_cells_of_another_release(course_copy: Any) -> None:
+    folder = course_copy.folder
+    for step in ("source", "release"):
+        path = folder.step(step, ".", "small") / "small.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell("One more sentence.", id=f"more-{step}"))
+        nbformat.write(notebook, path)
+    with pytest.raises(CourseError, match="has changed since it was graded: small has other cells now"):
+        write_feedback(folder, "small", ["amara"])
 
 
 def test_marks_comments_and_penalties_of_people_are_shown(course_copy: Any) -> None:

@@ -169,8 +169,12 @@ def _check(course: Course, names: list[str] | None, fast: bool, workers: int, as
 @app.command("site")
 def site_command(
     out: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the pages go; a site there is replaced.")
-    ] = Path("build/site"),
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="Where pages go, in place of a site there [default: build/site or build/instructor-site]",
+        ),
+    ] = None,
     root: Root = Path("."),
     instructor: Annotated[
         bool,
@@ -179,11 +183,12 @@ def site_command(
 ) -> None:
     """Make web pages of the notebooks and of docs/. Notebooks that have changed since they last ran are run.
 
-    Examples: `course site`, `course site build/for-instructors --instructor`
+    Examples: `course site`, `course site --instructor`
     """
     from autograder.build import open_course
     from autograder.site import build_site
 
+    out = out or Path("build/instructor-site" if instructor else "build/site")
     course = open_course(root)
     with progress_bar("site") as (bar, task):
         bar.update(task, total=len(course.names()) + 1)

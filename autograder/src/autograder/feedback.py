@@ -178,15 +178,33 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
 
 
 def trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
-    """Our notebook of a result. Raises CourseError when the release has other tests than were graded."""
+    """Our notebook of a result. Raises CourseError when the release is not the one that was graded."""
     tests = {outcome.grade_id for outcome in result.outcomes}
     for notebook in ours.notebooks:
-        if notebook.name == result.notebook and {test.grade_id for test in notebook.tests} == tests:
+        if (
+            notebook.name == result.notebook
+            and {test.grade_id for test in notebook.tests} == tests
+            and _is_of(notebook, result)
+        ):
             return notebook
     raise CourseError(
-        f"The release of {ours.name} has changed since it was graded: {result.notebook} has other tests now.",
+        f"The release of {ours.name} has changed since it was graded: {result.notebook} has other cells now.",
         f"Grade it again: course grade {ours.name}",
     )
+
+
+def _is_of(notebook: AssignmentNotebook, result: NotebookResult) -> bool:
+    """Whether our cells are those that the result was rebuilt from: answers are told by their place."""
+    for cell in result.rebuilt.get("cells", []) if result.rebuilt else []:
+        place = cell["ours"]
+        if place is None:
+            continue
+        if place >= len(notebook.cells):
+            return False
+        own = notebook.cells[place]
+        if not own.takes_answer and cell["source"] != own.released:
+            return False
+    return True
 
 
 def _map(work: Callable[[Page], Path], jobs: list[Page]) -> Iterator[Path]:
