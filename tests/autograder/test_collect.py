@@ -27,8 +27,11 @@ from autograder.collect import (
     TAKEN,
     UNMATCHED,
     Collection,
+    Receipt,
+    _Attempt,
     collect,
     collected_folder,
+    latest,
     read_receipts,
 )
 from autograder.course_folder import CourseFolder
@@ -471,8 +474,21 @@ def test_a_students_zip_is_never_taken_for_the_classs(folder: CourseFolder, tmp_
     (by_student / "meiling.ipynb").write_bytes(BOOK)
     (by_student / "elif.zip").write_bytes(evil)
     each = sorted(unpacked.iterdir())
-    for number, paths in enumerate(([unpacked], [by_student], each)):
-        for source in ("auto", "folder") if number == 1 else ("auto", "canvas"):
+    folders = tmp_path / "folders"
+    folders.mkdir()
+    for name, data in {
+        "meiling/ps.ipynb": BOOK,
+        "elif/submission_metadata.yml": b"submission_5:\n  :submitters:\n  - :name: Mei Ling Tan\n",
+        "elif/submission_5/ps.ipynb": OTHER,
+        "elif/tanmeiling_101_99999999_ps.ipynb": OTHER,
+        "elif/tanmeiling_101_99999998_ps.ipynb": OTHER,
+        "elif/work.zip": evil,
+    }.items():
+        (folders / name).parent.mkdir(parents=True, exist_ok=True)
+        (folders / name).write_bytes(data)
+    mail = [by_student / "meiling.ipynb", by_student / "elif.zip"]
+    for number, paths in enumerate(([unpacked], [by_student], each, [folders], mail)):
+        for source in ("auto", "canvas") if number in (0, 2) else ("auto", "folder"):
             made = make(tmp_path / f"course-{number}-{source}")
             found = run(made, tmp_path, *paths, source=source)
             assert handed(made, "meiling") == BOOK, (paths, source)
@@ -488,8 +504,13 @@ def test_a_classs_archive_may_have_a_date_and_lie_in_nbgraders_folder(
     downloaded = tmp_path / "downloaded" / "ps" / "archive"
     downloaded.mkdir(parents=True)
     path = archive(downloaded / "submissions_2027_02_08.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK})
-    run(folder, tmp_path, path)
-    assert handed(folder, "meiling") == BOOK
+    for number, name in enumerate(
+        (path.name, "CS_2027_01_final.zip", "LM_2027_1_NLP-01 ngrams-5501.zip", "hw_01_02_all.zip")
+    ):
+        folder = make(tmp_path / f"dated-{number}")
+        found = run(folder, tmp_path, archive(tmp_path / name, {"tanmeiling_101_9001_ps.ipynb": BOOK}))
+        assert handed(folder, "meiling") == BOOK
+        assert f"{name} was read as the archive of a class (canvas)" in found.notes
     other = make(tmp_path / "other")
     run(other, tmp_path, tmp_path / "downloaded")
     assert handed(other, "meiling") == BOOK
@@ -515,7 +536,8 @@ def test_names_inside_a_hand_in_do_not_decide_whose_it_is(
     found = run(folder, tmp_path, path, source="nbgrader")
     assert handed(folder, "meiling") == BOOK
     assert {r.student for r in found.receipts} <= {"meiling", "elif", ""}
-    around = archive(tmp_path / "around.zip", {f"class/submitted/{n}": d for n, d in files.items()})
+    inside = {f"class/submitted/{n}": d for n, d in files.items()}
+    around = archive(tmp_path / "around.zip", {**inside, "class/gradebook.db": b"", "notes.txt": b""})
     other = make(tmp_path / "other")
     run(other, tmp_path, around, source="nbgrader")
     assert handed(other, "meiling") == BOOK
@@ -551,7 +573,11 @@ def test_numbers_of_the_university_are_not_canvass(folder: CourseFolder, tmp_pat
     assert any("o'brien" in note for note in found.notes)
     again = collect(folder, "ps", [path], "canvas")  # by the numbers that the gradebook has kept
     assert status(again)["meiling"] == ALREADY
-    assert Roster({p.id: p for p in people.values()}).find(Identity(lms="9001"))[0] == people["meiling"]
+    both = Roster(people)
+    assert both.find(Identity(lms="9001", canvas=True))[0] == people["meiling"]
+    assert both.find(Identity(lms="555", name="Mei Ling Tan"))[0] == people["meiling"], "Gradescope's SID"
+    assert both.find(Identity(id="9001", name="John Doe"))[0] == people["jd101"]
+    assert both.find(Identity(lms="9001"))[0] is None, "it may be either's"
 
 
 def test_an_ambiguous_name_makes_no_new_student(folder: CourseFolder, tmp_path: Path) -> None:
@@ -580,8 +606,39 @@ def test_without_times_the_last_to_arrive_is_the_newest(folder: CourseFolder, tm
     time.sleep(1.1)  # collections are told apart by the second
     collect(folder, "ps", [second])
     assert handed(folder, "meiling") == OTHER
-    collect(folder, "ps", [first], roster_path=tmp_path / "worksheet.csv")
-    assert handed(folder, "meiling") == OTHER, "what was collected before is no new attempt"
+    for paths in ([first], [second], [first, second]):
+        collect(folder, "ps", paths, roster_path=tmp_path / "worksheet.csv")
+        assert handed(folder, "meiling") == OTHER, "what was collected before is no new attempt"
+
+
+def test_the_same_archive_without_the_worksheet_changes_nothing(folder: CourseFolder, tmp_path: Path) -> None:
+    (tmp_path / "worksheet.csv").write_text(
+        "Identifier,Full name,ID number,Last modified (submission)\n"
+        'Participant 71,Mei Ling Tan,meiling,"Monday, 1 February 2027, 1:00 PM"\n'
+    )
+    path = archive(tmp_path / "d.zip", {"Mei Ling Tan_71_assignsubmission_file_/ps.ipynb": BOOK})
+    collect(folder, "ps", [path], roster_path=tmp_path / "worksheet.csv")
+    assert collect(folder, "ps", [path]).written == []
+    assert stamp(folder, "meiling") == "2027-02-01 13:00:00 UTC"
+
+
+def test_of_two_archives_named_at_once_the_later_counts(folder: CourseFolder, tmp_path: Path) -> None:
+    inside = "Mei Ling Tan_101_assignsubmission_file_/ps.ipynb"
+    first, second = (archive(tmp_path / f"{n}.zip", {inside: d}) for n, d in (("d1", BOOK), ("d2", OTHER)))
+    run(folder, tmp_path, first, second)
+    assert handed(folder, "meiling") == OTHER
+
+
+def test_the_latest_of_attempts_with_and_without_times() -> None:
+    def attempt(when: str = "", order: int = 0, collected: str = "1") -> _Attempt:
+        return _Attempt("", [Receipt("", "", "", handed_in=when, order=order, collected=collected)])
+
+    nine, mail = attempt(order=9001, collected="1"), attempt(collected="2")
+    assert latest([nine, mail]) is mail
+    assert latest([attempt(order=9002, collected="1"), attempt(order=9001, collected="2")]).order == 9002
+    five, none, three = attempt("5"), attempt(collected="2"), attempt("3", collected="3")
+    assert latest([five, none, three]) is none
+    assert latest([five, three]) is five
 
 
 def test_after_an_extension_a_newer_file_without_the_mark_counts(
@@ -624,7 +681,10 @@ def test_a_hand_in_that_a_person_mended_stays_until_there_is_a_newer_one(
     [
         ("2027-02-08 21:40:00 UTC", "2027-02-08T21:40:00+00:00"),
         ("2027-02-08 21:40:00.5 GMT", "2027-02-08T21:40:00.500000+00:00"),
-        ("2027-02-08 21:40:00 CET", None),
+        ("2027-02-08 21:40:00 CET", "2027-02-08T21:40:00+01:00"),
+        ("2027-07-08 21:40:00 Europe/Berlin", "2027-07-08T21:40:00+02:00"),
+        ("2027-02-08 21:40:00 NOWHERE", None),
+        ("Monday, 8 February 2027, 9:40 PM", "2027-02-08T21:40:00+00:00"),
         ("2027-02-08 21:40:00 +0100", "2027-02-08T21:40:00+01:00"),
     ],
 )
@@ -644,7 +704,7 @@ def test_a_time_that_cannot_be_read_is_told(folder: CourseFolder, tmp_path: Path
 
 
 def test_archives_in_archives_are_bounded_together() -> None:
-    bounds = Bounds(total_bytes=1 << 20)
+    bounds = Bounds(total_bytes=1 << 20, read_bytes=2 << 20)
     lost = zipped({f"../{n}": bytes(600_000) for n in range(16)})
     bomb = zipped({f"{n}.zip": zipped({f"{m}.zip": lost for m in range(10)}) for n in range(10)})
     began = time.process_time()

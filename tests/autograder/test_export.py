@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -290,3 +290,20 @@ def test_late_points_manual_points_and_doubts_in_the_gradebook(tmp_path: Path) -
     assert (given[4], given[6]) == ("6.4", "1.6"), (
         "20% of 8 points: lateness costs of points given by hand, too"
     )
+    toml = folder.root / "course.toml"
+    toml.write_text(toml.read_text().replace("percent_per_day = 10", "percent_per_day = 5"))
+    assert set(grade_class(folder, "ps", workers=1).resumed) == {"cut", "late", "wrong"}
+    with Gradebook(folder.db_url) as book:
+        assert book.find_submission_notebook("ps", "ps", "late").late_submission_penalty == 0.8
+        assert not grade(book, "why", "late").needs_manual_grade, "nobody is asked again for a new late rule"
+        book.find_submission("ps", "late").extension = timedelta(days=9)
+        book.db.commit()
+    given = {row[0]: row for row in rows(export(folder, "ps", "csv").text)}["late"]
+    assert (given[4], given[6]) == ("8", "0"), "an extension takes the penalty away"
+    toml.write_text(toml.read_text().partition("[late]")[0])
+    with Gradebook(folder.db_url) as book:
+        book.find_submission("ps", "late").extension = None
+        book.find_submission_notebook("ps", "ps", "late").late_submission_penalty = 2.5
+        book.db.commit()
+    given = {row[0]: row for row in rows(export(folder, "ps", "csv").text)}["late"]
+    assert given[6] == "2.5", "without a rule a penalty is a person's"

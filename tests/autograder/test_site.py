@@ -13,11 +13,12 @@ from browsing import chromium
 from bs4 import BeautifulSoup
 
 from autograder.build import Course, open_course
+from autograder.errors import CourseError
 from autograder.executed import FOLDER, executed, keep_executed, source_key
 from autograder.leaks import leaks_in_text, secrets
 
 pytest.importorskip("sphinx", reason="the site is made by Sphinx: pip install -e 'autograder[site]'")
-from autograder.site import build_site
+from autograder.site import MARK, build_site
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +50,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> Path:
 
 def pages(site: Path) -> dict[Path, BeautifulSoup]:
     return {path: BeautifulSoup(path.read_text("utf-8"), "html.parser") for path in site.rglob("*.html")}
+
+
+def test_nothing_but_a_site_is_replaced(tmp_path: Path) -> None:
+    course, mine = open_course(ROOT), tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("x")
+    with pytest.raises(CourseError, match="holds something that is not a site"):
+        build_site(course, mine)
+    with pytest.raises(CourseError, match="is a file"):
+        build_site(course, mine / "thesis.txt")
+    assert (mine / "thesis.txt").read_text() == "x"
+    (mine / MARK).touch()  # a site whose making was stopped
+    assert build_site(course, mine, names=["00_start_here"]) is not None
+    assert not (mine / "thesis.txt").exists() and (mine / "index.html").exists()
 
 
 def test_every_notebook_and_document_has_a_page(site: Path, names: list[str]) -> None:

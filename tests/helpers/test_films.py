@@ -39,8 +39,14 @@ def test_a_hub_that_did_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatc
         return answer
 
     monkeypatch.setattr(hub, "_answered", set())
+    monkeypatch.setattr(hub, "_silent", {})
+    now = [0.0]
+    monkeypatch.setattr(hub.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(hub.urllib.request, "urlopen", urlopen)
-    assert [hub.reachable("https://hub.invalid") for _ in range(4)] == [False, False, True, True]
+    found = []
+    for now[0] in (0, 1, 30, 31, 60, 61):
+        found.append(hub.reachable("https://hub.invalid"))
+    assert found == [False, False, False, False, True, True], "not again and again"
     assert answers == []
 
 

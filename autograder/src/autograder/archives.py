@@ -43,6 +43,7 @@ class Bounds:
     depth: int = 3
     folders: int = 12
     archives: int = 50
+    read_bytes: int = 512 << 20  # that come out of all of them, kept or not
 
 
 @dataclass
@@ -126,10 +127,15 @@ def is_litter(path: str) -> bool:
     return any(p in _LITTER or p.startswith("._") or p == ".ipynb_checkpoints" for p in parts)
 
 
-def unpack(data: bytes, name: str, bounds: Bounds | None = None) -> Unpacked:
-    """All files of an archive, archives inside it included. Never raises: what can't be read is a note."""
+def unpack(data: bytes, name: str, bounds: Bounds | None = None, before: Unpacked | None = None) -> Unpacked:
+    """All files of an archive, archives inside it included. Never raises: what can't be read is a note.
+
+    What was read of archives of the same hand-in `before` counts in the bounds.
+    """
     bounds = bounds or Bounds()
     found = Unpacked()
+    if before is not None:
+        found.read, found.members, found.archives = before.read, before.members, before.archives
     _unpack(data, name, "", bounds, 1, found)
     return found
 
@@ -150,7 +156,7 @@ def _unpack(data: bytes, name: str, inside: str, bounds: Bounds, depth: int, fou
     for path, content in reader(data, name, kind, bounds, found):
         found.members += 1
         found.read += len(content)
-        if found.members > 4 * bounds.entries or found.read > 2 * bounds.total_bytes:
+        if found.members > 4 * bounds.entries or found.read > bounds.read_bytes:
             found.note(f"{name} holds too much, archives inside it counted; the rest was left out")
             return
         if is_litter(path):

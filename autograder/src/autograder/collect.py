@@ -22,6 +22,7 @@ from typing import Any
 
 from autograder.archives import (
     Bounds,
+    Unpacked,
     archive_kind,
     is_archive,
     is_litter,
@@ -113,14 +114,32 @@ class _Attempt:
         return max("" if r.assumed else r.handed_in for r in self.files)
 
     @property
-    def arrived(self) -> tuple[int, str]:
-        return max(r.order for r in self.files), max(r.collected for r in self.files)
+    def order(self) -> int:
+        """The platform's own number of it, where there is one."""
+        return max(r.order for r in self.files)
 
-    def is_newer(self, other: _Attempt) -> bool:
-        """Whether it was handed in later: by the clock where both have a time, else as they came."""
-        if self.when and other.when and self.when != other.when:
-            return self.when > other.when
-        return self.arrived > other.arrived
+    @property
+    def collected(self) -> str:
+        return max(r.collected for r in self.files)
+
+
+def latest(attempts: Iterable[_Attempt]) -> _Attempt:
+    """The last of a student's attempts, which come as they were collected.
+
+    Of those with a time the last by the clock; it and those without by the platform's numbers where both
+    have one, else as they were collected.
+    """
+    attempts = list(attempts)
+    timed = [a for a in attempts if a.when]
+    newest = max(timed, key=lambda a: (a.when, a.order, a.collected), default=None)
+    rest = [a for a in attempts if not a.when or a is newest]
+
+    def later(a: _Attempt, b: _Attempt) -> _Attempt:
+        if a.order and b.order and a.order != b.order:
+            return max(a, b, key=lambda x: x.order)
+        return a if a.collected > b.collected else b
+
+    return reduce(later, rest)
 
 
 def collect(
@@ -172,7 +191,8 @@ class _Collector:
         fresh: list[Receipt] = []
         by_path = {p.name: p for p in paths if p.is_file()}
         for count, arrival in enumerate(
-            arrivals(paths, source, self.assignment.name, named, self.notes, self.base), start=1
+            arrivals(paths, source, self.assignment.name, named, self.notes, self.base, self._is_students),
+            start=1,
         ):
             receipt = self._receive(arrival, by_path)
             fresh.append(receipt)
@@ -183,14 +203,14 @@ class _Collector:
         touched = {r.student for r in fresh if r.status in (TAKEN, ALREADY)}
         written = []
         for student in sorted(touched):
-            mine = sorted(attempts.get(student, []), key=lambda a: a.arrived)
+            mine = attempts.get(student, [])
             if not mine:
                 continue
-            latest = reduce(lambda best, other: other if other.is_newer(best) else best, mine)
+            last = latest(mine)
             for attempt in mine:
                 for receipt in attempt.files:
-                    receipt.status = TAKEN if attempt is latest else OLDER
-            if self._lay_down(student, latest):
+                    receipt.status = TAKEN if attempt is last else OLDER
+            if self._lay_down(student, last):
                 written.append(student)
         self._write_receipts(fresh)
         _write_atomically(self.base / LAID_DOWN, json.dumps(self.laid_down, indent=1, sort_keys=True))
@@ -198,6 +218,11 @@ class _Collector:
         handed = {r.student for r in [*self.before, *fresh] if r.status in (TAKEN, OLDER, ALREADY)}
         missing = sorted(s for s in self.roster.people if s not in handed)
         return Collection(self.assignment.name, fresh, self.notes, missing, written)
+
+    def _is_students(self, name: str) -> bool:
+        """Whether a file is called as somebody in the class."""
+        stem = Path(name).stem
+        return self.roster.find(Identity(id=stem, name=stem))[0] is not None
 
     # -- one file --------------------------------------------------------------------------------------------
 
@@ -331,9 +356,12 @@ class _Collector:
         def contents(attempt: _Attempt) -> tuple[str, frozenset[tuple[str, str, int]]]:
             return attempt.files[0].handed_in, frozenset((r.file, r.sha256, r.order) for r in attempt.files)
 
+        # Without a time (no worksheet this time) it is the one that is known with a time.
+
         old = self._attempts([r for r in self.before if r.status in (TAKEN, OLDER)])
         for student, attempts in self._attempts([r for r in fresh if r.status == TAKEN]).items():
             known = {contents(a) for a in old.get(student, [])}
+            known |= {("", files) for _, files in known}
             for attempt in attempts:
                 if contents(attempt) in known:
                     for receipt in attempt.files:
@@ -345,6 +373,7 @@ class _Collector:
         What was laid down before and was mended by a person since stays, until there is a newer attempt.
         """
         files: dict[str, bytes] = {}
+        self.unpacked: Unpacked | None = None  # the archives of one attempt share what they may hold
         for receipt in sorted(attempt.files, key=lambda r: r.order):
             data = (self.base / receipt.stored).read_bytes()
             self._unpacked(receipt, data, files)
@@ -378,7 +407,9 @@ class _Collector:
     def _unpacked(self, receipt: Receipt, data: bytes, files: dict[str, bytes]) -> None:
         if is_archive(receipt.file, data) and not _is_data(receipt.file, self.assignment):
             room = MAX_TOTAL_BYTES - sum(map(len, files.values()))
-            found = unpack(data, receipt.file, Bounds(MAX_FILES, MAX_FILE_BYTES, room))
+            found = self.unpacked = unpack(
+                data, receipt.file, Bounds(MAX_FILES, MAX_FILE_BYTES, room), self.unpacked
+            )
             _add(receipt.notes, found.notes)
             inner = without_common_folder(found.files)
             files.update({name: d for name, d in inner.items() if name.rsplit("/", 1)[-1] != "timestamp.txt"})

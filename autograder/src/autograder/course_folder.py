@@ -300,8 +300,8 @@ class CourseFolder:
 
     def assignment(self, name: str) -> Assignment:
         """The trusted side of an assignment. Raises CourseError when source or release is missing."""
-        for marker in ("begin_test_delimeter", "end_test_delimeter"):
-            if marker in self.config.get("ClearHiddenTests", {}):
+        for marker, known in (("begin_test_delimeter", HIDDEN_BEGIN), ("end_test_delimeter", HIDDEN_END)):
+            if known not in self.config.get("ClearHiddenTests", {}).get(marker, known):
                 raise CourseError(
                     f"nbgrader_config.py sets c.ClearHiddenTests.{marker}, which this grader does not know.",
                     f"Use nbgrader's own markers, ### {HIDDEN_BEGIN} and ### {HIDDEN_END}.",

@@ -13,7 +13,7 @@ import io
 import json
 import re
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from autograder.course_folder import CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
 from autograder.late import assignment_title, refresh_penalties
 from autograder.layouts import CANVAS_NAME
-from autograder.roster import Identity, Person, Roster, decoded, read_roster, separator
+from autograder.roster import Identity, Roster, decoded, read_roster, separator
 
 CANVAS, MOODLE, CSV, JSON = "canvas", "moodle", "csv", "json"
 TARGETS = (CANVAS, MOODLE, CSV, JSON)
@@ -280,9 +280,7 @@ def _add_numbers(roster: Roster, receipts: list[Receipt]) -> None:
         found = re.search(r"\((\d+)\)$", receipt.identity)
         person = roster.people.get(receipt.student)
         if found and person is not None:
-            roster.people[person.id] = Person(
-                person.id, person.first, person.last, person.email, person.lms | {found.group(1)}, person.when
-            )
+            roster.people[person.id] = replace(person, lms=person.lms | {found.group(1)})
 
 
 # -- feedback ----------------------------------------------------------------------------------------------

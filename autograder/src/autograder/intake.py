@@ -119,12 +119,10 @@ def open_archives(files: dict[str, bytes], notes: list[str]) -> None:
     """Where no notebook lies open, look for one in the archives that were handed in."""
     if any(p.lower().endswith(".ipynb") and not is_archive(p, data) for p, data in files.items()):
         return
+    found = None
     for path in [p for p, data in files.items() if is_archive(p, data)]:
-        found = unpack(
-            files[path],
-            path,
-            Bounds(MAX_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES - sum(map(len, files.values()))),
-        )
+        bounds = Bounds(MAX_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES - sum(map(len, files.values())))
+        found = unpack(files[path], path, bounds, found)
         notes += found.notes
         if found.files and path.lower().endswith(".ipynb"):
             del files[path]

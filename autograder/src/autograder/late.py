@@ -167,11 +167,18 @@ def refresh_penalties(folder: CourseFolder, assignment: str) -> None:
     """Set the penalties of all that was late anew: since grading, points may have been given by hand."""
     from nbgrader.api import Gradebook
 
+    if (
+        read_rule(folder.root / "course.toml") is None
+        and "plugin_class" not in folder.config.AssignLatePenalties
+    ):
+        return  # no rule: a penalty that is there was given by a person
     late: dict[str, list[str]] = {}
     with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as book:
         if assignment in {known.name for known in book.assignments}:
             for submission in book.assignment_submissions(assignment):
-                if submission.total_seconds_late > 0:
+                if submission.total_seconds_late > 0 or any(
+                    n.late_submission_penalty for n in submission.notebooks
+                ):
                     late[submission.student_id] = [notebook.name for notebook in submission.notebooks]
     with quiet_nbgrader():
         for student, notebooks in late.items():

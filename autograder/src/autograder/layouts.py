@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dateutil.tz import gettz
 
 from autograder.archives import Bounds, Entry, class_entries, is_litter
 from autograder.intake import MAX_FILE_BYTES, read_regular
@@ -34,6 +35,8 @@ CLASS_BOUNDS = Bounds(entries=100_000, file_bytes=MAX_FILE_BYTES, total_bytes=64
 CANVAS_NAME = re.compile(
     r"(?P<name>.+?)(?P<late>_late)?_(?P<user>\d+)_(?P<file_id>\d+)_(?P<file>.+)", re.I | re.S
 )
+#: As Canvas itself writes it: the name in small letters, numbers that are no date.
+_CANVAS_OWN = re.compile(r"[^\W\dA-Z_]+(_LATE)?_[1-9]\d*_[1-9]\d{3,}_.*[^\W\d_].*\..+", re.S)
 _CANVAS_TEXT = re.compile(
     r"(?P<name>.+?)(?P<late>_late)?_(?P<user>\d+)_(?P<file>(text|link|media)\w*\.html?)", re.I
 )
@@ -73,34 +76,35 @@ def arrivals(
     named: str = "",
     notes: list[str] | None = None,
     own: Path | None = None,
+    is_students: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[Arrival]:
     """Every file in the paths, in the layout `source`. `named` is nbgrader's named_regexp, if one is
     configured.
 
-    `own` is where our own copies lie; they are no hand-ins.
+    `own` is where our own copies lie; they are no hand-ins. `is_students` tells whether a file's name is that
+    of somebody in the class. `notes` gets a sentence on each archive that was read as a class's.
     """
     notes = notes if notes is not None else []
     for path in paths:
         if path.is_dir():
             yield from _of_folder(path, source, assignment, named, notes, own)
-        elif (layout := _class_layout(path, source)) is not None:
+        elif not is_students(path.name) and (layout := _class_layout(path, source, named)) is not None:
+            notes.append(f"{path.name} was read as the archive of a class ({layout})")
             yield from _of_archive(path, layout, assignment, named, notes)
         else:
             yield _single(path.parent.name, path.name, _file_reader(path), named)
 
 
-def _class_layout(path: Path, source: str) -> str | None:
+def _class_layout(path: Path, source: str, named: str) -> str | None:
     """The layout of a class's archive; None for what is no zip, or is the hand-in of one student."""
-    if path.suffix.lower() != ".zip" or _named_as_hand_in(path.name):
+    if path.suffix.lower() != ".zip" or _named_as_hand_in(path.name) or _groups(named, path.name):
         return None
     return guess_layout(path, source)
 
 
 def _named_as_hand_in(name: str) -> bool:
-    """Whether Canvas or Moodle named a file so. The end of submissions_2027_02_08.zip is no file's name."""
-    found = CANVAS_NAME.fullmatch(name)
-    own = Path(found["file"]).stem if found else ""
-    return any(c.isalpha() for c in own) or _MOODLE.fullmatch(name) is not None
+    """Whether Canvas or Moodle named a file so, and nobody else: archives of classes have dates in them."""
+    return _CANVAS_OWN.fullmatch(name) is not None or _MOODLE.fullmatch(name) is not None
 
 
 def guess_layout(path: Path, source: str) -> str | None:
@@ -113,7 +117,7 @@ def guess_layout(path: Path, source: str) -> str | None:
     names = [entry.path for _, entry in entries if not is_litter(entry.path)]
     if source == FOLDER:
         return None if _students_root(names) is None else FOLDER
-    return _layout_of(names)
+    return _layout_of(names, {name.partition("/")[0] for name in names})
 
 
 def _students_root(names: list[str]) -> str | None:
@@ -131,13 +135,19 @@ def _students_root(names: list[str]) -> str | None:
     return None
 
 
-def _layout_of(names: list[str]) -> str | None:
-    if any(_METADATA.fullmatch(n) for n in names):
+def _layout_of(names: list[str], around: set[str]) -> str | None:
+    """The layout that names tell. What lies in one of several folders is a student's and tells nothing.
+
+    `around` are the first parts of all names: one is a folder around everything.
+    """
+    folder = f"{next(iter(around))}/" if len(around) == 1 else ""
+    if {"submission_metadata.yml", f"{folder}submission_metadata.yml"} & set(names):
         return GRADESCOPE
     for layout, pattern in ((MOODLE, _MOODLE), (NBGRADER, _EXCHANGE)):
         if names and sum(bool(pattern.fullmatch(n)) for n in names) * 2 > len(names):
             return layout
-    flat = [n.rsplit("/", 1)[-1] for n in names]
+    flat = [n.removeprefix(folder) for n in names]
+    flat = [n for n in flat if "/" not in n]
     if names and sum(bool(CANVAS_NAME.fullmatch(n) or _CANVAS_TEXT.fullmatch(n)) for n in flat) * 2 > len(
         names
     ):
@@ -179,9 +189,9 @@ def _canvas(where: str, name: str, entry: Entry) -> Arrival:
     if found is None:
         text = _CANVAS_TEXT.fullmatch(name)
         why = "a text entered in Canvas, not a file" if text else "not named as Canvas names hand-ins"
-        identity = Identity(lms=text["user"], name=text["name"]) if text else None
+        identity = Identity(lms=text["user"], name=text["name"], canvas=True) if text else None
         return Arrival(where, entry.path, identity, name, entry.read, ignored=why if text else "")
-    identity = Identity(lms=found["user"], name=found["name"])
+    identity = Identity(lms=found["user"], name=found["name"], canvas=True)
     late, file_id = bool(found["late"]), int(found["file_id"][:18])
     return Arrival(where, entry.path, identity, found["file"], entry.read, f"{where}", file_id, None, late)
 
@@ -208,6 +218,7 @@ def _exchange_root(names: list[str], assignment: str) -> str:
     Only folders that hold everything: what lies in a student's own folder says nothing.
     """
     parts = [name.replace("\\", "/").split("/") for name in names]
+    parts = [p for p in parts if any(a == assignment or f"+{assignment}+" in a for a in p[:-1])]
     depth = 0
     while (
         parts
@@ -287,7 +298,7 @@ def _of_folder(
     relative = {p: p.relative_to(root).as_posix() for p in files}
     layout = source if source in (CANVAS, MOODLE, GRADESCOPE, NBGRADER) else None
     if source == AUTO:
-        layout = _layout_of(list(relative.values())[:200])
+        layout = _layout_of(list(relative.values())[:200], set())  # what lies in a folder here is a student's
     entries = {p: Entry(name, None, _file_reader(p)) for p, name in relative.items() if not is_litter(name)}
     if layout == GRADESCOPE:
         yield from _gradescope(root.name, lambda: entries.values())
@@ -296,7 +307,8 @@ def _of_folder(
         entries = {p: e for p, e in entries.items() if f"/{assignment}/" in f"/{e.path}"}
     around = _exchange_root([e.path for e in entries.values()], assignment) if layout == NBGRADER else ""
     for file, entry in entries.items():
-        if downloaded and "/" not in entry.path and (inner := _class_layout(file, AUTO)) is not None:
+        if downloaded and "/" not in entry.path and (inner := _class_layout(file, AUTO, named)) is not None:
+            notes.append(f"{file.name} was read as the archive of a class ({inner})")
             yield from _of_archive(file, inner, assignment, named, notes)
         elif layout is not None:
             yield _arrival(root.name, entry, layout, assignment, around)
@@ -322,24 +334,29 @@ def _single(where: str, name: str, read: Callable[[], tuple[bytes | None, str]],
     """A file by itself: nbgrader's named_regexp tells whose it is; Canvas's or Moodle's prefix; else the
     name as it stands.
     """
-    if named:
-        try:
-            found = re.match(named, name)
-        except re.error:
-            found = None
-        groups = found.groupdict() if found else {}
-        if groups.get("student_id"):
-            file = _own_name(name, groups)
-            when = parse_time(groups.get("timestamp") or "")
-            person = " ".join(x for x in (groups.get("first_name"), groups.get("last_name")) if x)
-            identity = Identity(id=groups["student_id"], name=person)
-            return Arrival(where, name, identity, file, read, groups.get("timestamp") or where, 0, when)
+    groups = _groups(named, name)
+    if groups:
+        file = _own_name(name, groups)
+        when = parse_time(groups.get("timestamp") or "")
+        person = " ".join(x for x in (groups.get("first_name"), groups.get("last_name")) if x)
+        identity = Identity(id=groups["student_id"] or "", name=person)
+        return Arrival(where, name, identity, file, read, groups.get("timestamp") or where, 0, when)
     entry = Entry(name, None, read)
     for layout in (_moodle, _canvas):
         arrival = layout(where, name, entry)
         if arrival.identity is not None:
             return arrival
     return Arrival(where, name, Identity(name=name), name, read, where)
+
+
+def _groups(named: str, name: str) -> dict[str, str | None]:
+    """What nbgrader's named_regexp finds in a file's name; nothing unless it tells a student."""
+    try:
+        found = re.match(named, name) if named else None
+    except re.error:
+        found = None
+    groups = found.groupdict() if found else {}
+    return groups if groups.get("student_id") else {}
 
 
 def _own_name(name: str, groups: dict[str, str | None]) -> str:
@@ -381,13 +398,17 @@ _FORMATS = (
 def parse_time(text: str, zone: Any = UTC) -> datetime | None:
     """The moment that a platform wrote, or None; without a zone it is taken as in `zone`.
 
-    Names of zones but UTC and GMT are not understood: CST is three different ones.
+    Zones have their names of the tz database, such as CET or Europe/Berlin, as for nbgrader.
     """
     text = " ".join(text.replace("\u202f", " ").split())
     if not text or text == "-":
         return None
+    named = re.fullmatch(r"(\d.*\d) ([A-Z]\w*(?:/\w+)*)", text)
+    if named and named[2] not in ("AM", "PM", "Z"):
+        found = gettz(named[2])
+        return parse_time(named[1], found) if found else None
     try:
-        return _aware(datetime.fromisoformat(re.sub(r" (UTC|GMT|Z)$", "+00:00", text)), zone)
+        return _aware(datetime.fromisoformat(re.sub(r" Z$", "+00:00", text)), zone)
     except ValueError:
         pass
     for form in _FORMATS:

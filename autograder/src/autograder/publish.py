@@ -142,6 +142,7 @@ def student_readme(course: Course, names: list[str]) -> str:
         f"| [open in Colab]({course.notebooks.colab_address(name)}) |"
         for name in names
     )
+    pinned = "-c constraints.txt " if (course.root / "constraints.txt").is_file() else ""
     return f"""# {course.settings.title}
 
 A course on language models in notebooks that grade themselves. Start with the first one.
@@ -162,8 +163,8 @@ notebook needs.
     jupyter lab notebooks
 
 Without conda (Python 3.11 or later): `python -m venv .venv`, activate it, then
-`pip install -c constraints.txt "./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux
-without a graphics card, `pip install -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu`
+`pip install {pinned}"./helpers[hub,widgets]" jupyterlab` and `jupyter lab notebooks`. On Linux
+without a graphics card, `pip install {pinned}torch --index-url https://download.pytorch.org/whl/cpu`
 before that saves 3 GB.
 
 ## Working

@@ -41,8 +41,10 @@ NOT_LISTED = "not in the class list"
 
 @dataclass(frozen=True)
 class Person:
-    """A member of the class. `lms` are the names by which a learning platform may call them, `number` is its
-    own one.
+    """A member of the class.
+
+    `lms` are the names by which a learning platform may call them, `number` is its own one, `aliases` are
+    those of the university, which are not Canvas's numbers.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Person:
     email: str = ""
     lms: frozenset[str] = frozenset()
     number: str = ""
+    aliases: frozenset[str] = frozenset()
     when: str = ""  # Moodle's worksheet says when the work was handed in
 
     @property
@@ -60,11 +63,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a platform says about whose file this is: a number or address of its own, an id, a name."""
+    """What a platform says about whose file this is: a number or address of its own, an id, a name.
+
+    `canvas`: the number is Canvas's own, and nobody's at the university.
+    """
 
     lms: str = ""
     id: str = ""
     name: str = ""
+    canvas: bool = False
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.name, self.id, f"({self.lms})" if self.lms else "") if part)
@@ -82,7 +89,8 @@ class Roster:
         found: dict[str, str] = {}
         if identity.lms:
             for person in self.people.values():
-                if identity.lms in person.lms or (
+                numbers = person.lms if identity.canvas else person.lms | person.aliases
+                if identity.lms in numbers or (
                     person.email and identity.lms.casefold() == person.email.casefold()
                 ):
                     found.setdefault(person.id, "the platform's number")
@@ -91,9 +99,12 @@ class Roster:
                 if identity.id == person.id or identity.id.casefold() in {
                     person.email.casefold(),
                     *person.lms,
+                    *person.aliases,
                 }:
                     found.setdefault(person.id, "id")
         named = self._by_name(identity.name) if identity.name else []
+        if len(found) > 1 and named:  # one number, two people: the name tells
+            found = {p.id: found[p.id] for p in named if p.id in found} or found
         if found and named and not set(found) & {p.id for p in named}:
             return (
                 None,
@@ -182,8 +193,9 @@ def read_roster(folder: CourseFolder, path: Path | None, notes: list[str] | None
                     person.first or known.first,
                     person.last or known.last,
                     person.email or known.email,
-                    person.lms | known.lms | ({person.id} if person.id != known.id else set()),
+                    person.lms | known.lms,
                     person.number or known.number,
+                    person.aliases | known.aliases | ({person.id} - {known.id}),
                     person.when,
                 )
             roster.people[person.id] = person
@@ -208,6 +220,7 @@ def roster_table(path: Path, notes: list[str] | None = None) -> list[Person]:
         canvas = "student" in low and "id" in low
         own = {key: [low[title] for title in titles if low.get(title)] for key, titles in _COLUMNS.items()}
         # Canvas calls people by its own number alone; the university's may be somebody else's there.
+        aliases = frozenset(own["lms"] if canvas else ())
         lms = {low.get("id", "")} - {""} if canvas else set(own["lms"])
         number = low.get("id", "") if canvas else next(iter(own["lms"]), "")
         if participant := re.fullmatch(
@@ -231,7 +244,7 @@ def roster_table(path: Path, notes: list[str] | None = None) -> list[Person]:
             continue
         when = low.get("last modified (submission)", "")
         names = (student, first.strip(), last.strip(), email)
-        people.append(Person(*names, frozenset(lms - {student}), number, when))
+        people.append(Person(*names, frozenset(lms - {student}), number, aliases - {student}, when))
     if left_out and notes is not None:
         notes.append(
             f"{path.name}: {', '.join(left_out)} can't be the id of a student (letters, digits and . _ - @ "

@@ -21,7 +21,8 @@ from nbconvert.preprocessors.sanitize import SanitizeHTML
 from autograder import pages
 from autograder.pages import shortened
 
-MAX_ANSWER = 20_000  # characters; both parsers take time by the square of the length for some text
+MAX_ANSWER = 100_000
+SECONDS = 10.0  # both parsers take time by the square of the length for some text
 NOT_SHOWN = "*This answer can't be shown safely. Read it where it was handed in.*"
 _SANITIZE = SanitizeHTML(enabled=True)
 _LINKS = frozenset({"http", "https", "mailto"})
@@ -41,7 +42,7 @@ _KEPT_TAGS = {
 } | {f"h{level}": ("<p><strong>", "</strong></p>") for level in range(1, 7)}
 
 
-def make_harmless(document: Any, written: Collection[int], seconds: float = 10.0) -> None:
+def make_harmless(document: Any, written: Collection[int], seconds: float = SECONDS) -> None:
     """Make what a student wrote in a notebook harmless, and the outputs: nothing runs, nothing is fetched.
 
     `written` are the indices of the cells whose source is the student's. What can't be judged within the
@@ -77,7 +78,7 @@ def _within(seconds: float) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, should a destructor swallow it
     try:
         yield
     finally:
@@ -119,12 +120,16 @@ def rendered(source: str) -> Markup | None:
     from nbconvert.filters import markdown2html
 
     source = shortened(source, MAX_ANSWER)
-    if dangers(source):
+    try:
+        with _within(SECONDS):
+            if dangers(source):
+                return None
+            kept = _Kept()
+            kept.feed(markdown2html(source))
+            kept.close()
+            return None if kept.odd else kept.html()
+    except _TooLongError:
         return None
-    kept = _Kept()
-    kept.feed(markdown2html(source))
-    kept.close()
-    return None if kept.odd else kept.html()
 
 
 class _Kept(HTMLParser):

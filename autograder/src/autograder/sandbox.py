@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -113,8 +114,10 @@ def bubblewrap() -> str:
 USER_NAMESPACES = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
 
-def _remedy() -> str:
-    """What to do where bubblewrap can't make a sandbox."""
+def _remedy(said: str) -> str:
+    """What to do where bubblewrap said this, and no sandbox started."""
+    if not re.search(r"permission denied|not permitted|namespace", said, re.IGNORECASE):
+        return "Run: course doctor"
     try:
         restricted = USER_NAMESPACES.read_text().strip() == "1"
     except OSError:
@@ -319,7 +322,9 @@ class Sandbox:
         if not answer:
             said = self._said()
             self.close()
-            raise CourseError(f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", _remedy())
+            raise CourseError(
+                f"The sandbox did not start: {said or 'bubblewrap said nothing'}.", _remedy(said)
+            )
         ours.settimeout(None)
         ready = json.loads(answer)
         self.notes = ready["notes"]

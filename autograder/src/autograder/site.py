@@ -28,6 +28,7 @@ from autograder.errors import CourseError
 from autograder.executed import executed
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+MARK = ".course-site"
 _IMAGES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg"}
 _LINK_OUTSIDE = re.compile(r"\]\(\.\./([^)\s]+)\)")
 _NOTEBOOK_LINK = re.compile(r"\]\((?:\.\./notebooks/|notebooks/)?(\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
@@ -57,11 +58,14 @@ def build_site(
         ) from None
     if out.exists() and not out.is_dir():
         raise CourseError(f"{out} is a file.", "Name a folder.")
-    if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").exists():
+    marks = (out / MARK, out / ".buildinfo")
+    if out.exists() and any(out.iterdir()) and not any(mark.exists() for mark in marks):
         raise CourseError(f"{out} holds something that is not a site.", "Name a new or an empty folder.")
     pages = out.parent / f"{out.name}-pages"
     shutil.rmtree(pages, ignore_errors=True)
     shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / MARK).write_text("Made by course site, which may replace this folder.\n", encoding="utf-8")
     _write_documents(course, pages, instructor)
     for name in course.names(names):
         if progress:

@@ -64,7 +64,7 @@ def corpus(name: str, *, source: str | Path | None = None) -> TextCorpus: ...
 
 
 def corpus(name: str, *, source: str | Path | None = None) -> Corpus | TextCorpus:
-    """Return the corpus of that name, the same object each time: don't change its lists.
+    """Return the corpus of that name, read once: don't change its lists.
 
     "village" is a `Corpus` of 15,000 + 1,000 + 1,000 sentences of the village's new era, made offline. The
     others are `TextCorpus`: "tiny_shakespeare" (1.1 million characters), "tiny_stories" (19 million) and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -10,13 +11,17 @@ from typing import Any
 PATIENCE = 5.0  # seconds for a server to answer before it counts as out of reach
 
 
+FORGET = 20.0  # seconds after which a server that did not answer is asked again
 _answered: set[str] = set()
+_silent: dict[str, float] = {}  # since when, by time.monotonic()
 
 
 def reachable(address: str) -> bool:
     """Whether a server answers at that address; one that has answered is not asked again."""
     if address in _answered:
         return True
+    if time.monotonic() - _silent.get(address, -FORGET) < FORGET:
+        return False
     try:
         request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "nextword"})
         with urllib.request.urlopen(request, timeout=PATIENCE):
@@ -24,6 +29,7 @@ def reachable(address: str) -> bool:
     except urllib.error.HTTPError:  # an answer, if not a kind one
         pass
     except (OSError, ValueError, http.client.HTTPException):
+        _silent[address] = time.monotonic()
         return False
     _answered.add(address)
     return True

@@ -287,14 +287,18 @@ class _Run:
         """Change the weights once; return the loss, () on the device, which may still be computing it."""
         self.set_rates(multiple)
         self.model.zero_grad(set_to_none=True)  # what no optimizer holds gets gradients, too
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)  # and an optimizer may hold what the model does not
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             loss = _loss(self.model, batch, self.device)
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(self.trained, math.inf if clip is None else clip)
+        norm = None
+        if clip is not None or self.scaler.is_enabled():
+            norm = nn.utils.clip_grad_norm_(self.trained, math.inf if clip is None else clip)
         # Where gradients of one optimizer overflowed, none takes the step: the norm is of all together.
-        if not self.scaler.is_enabled() or bool(norm.isfinite()):
+        if norm is None or not self.scaler.is_enabled() or bool(norm.isfinite()):
             for optimizer in self.optimizers:
                 self.scaler.step(optimizer)
         self.scaler.update()
@@ -450,7 +454,7 @@ def _computes_in_float16(model: nn.Module, device: torch.device, dtype: torch.dt
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
     """Seed what is drawn inside (dropout, first weights), and leave the caller's randomness as it was."""
-    with torch.random.fork_rng(range(torch.cuda.device_count())):
+    with torch.random.fork_rng(range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)):
         torch.manual_seed(seed)
         yield
 
