@@ -636,6 +636,8 @@ def test_the_latest_of_attempts_with_and_without_times() -> None:
     nine, mail = attempt(order=9001, collected="1"), attempt(collected="2")
     assert latest([nine, mail]) is mail
     assert latest([attempt(order=9002, collected="1"), attempt(order=9001, collected="2")]).order == 9002
+    late = [attempt(order=9002, collected="1"), attempt(collected="2"), attempt(order=9001, collected="3")]
+    assert latest(late) is late[1], "an older number that was collected late is no newer work"
     five, none, three = attempt("5"), attempt(collected="2"), attempt("3", collected="3")
     assert latest([five, none, three]) is none
     assert latest([five, three]) is five
@@ -685,6 +687,8 @@ def test_a_hand_in_that_a_person_mended_stays_until_there_is_a_newer_one(
         ("2027-07-08 21:40:00 Europe/Berlin", "2027-07-08T21:40:00+02:00"),
         ("2027-02-08 21:40:00 NOWHERE", None),
         ("Monday, 8 February 2027, 9:40 PM", "2027-02-08T21:40:00+00:00"),
+        ("0001-01-01 00:00:00 +0100", None),
+        ("9999-12-31 23:59:59 -0100", None),
         ("2027-02-08 21:40:00 +0100", "2027-02-08T21:40:00+01:00"),
     ],
 )
@@ -722,6 +726,75 @@ def test_archives_in_archives_are_bounded_together() -> None:
             tar.addfile(info)
     notes = unpack(links.getvalue(), "links.tar").notes
     assert len(notes) == MAX_NOTES + 1 and "more was left out" in notes[-1]
+
+
+def test_a_broken_zip_is_bounded_as_well() -> None:
+    members = {f"{n}.bin": bytes(1 << 20) for n in range(6)}
+    broken = zipped(members)
+    broken = broken[: broken.index(b"PK\x01\x02")]
+    for total in (1 << 20, 2 << 20, 0, -5):
+        found = unpack(broken, "broken.zip", Bounds(total_bytes=total, file_bytes=1 << 20))
+        assert found.read <= max(total, 0), total
+
+
+def test_times_at_the_ends_of_time_and_unknown_zones_stop_nobody(
+    folder: CourseFolder, tmp_path: Path
+) -> None:
+    for student, text in (("meiling", "0001-01-01 00:00:00 +0100"), ("elif", "2027-07-08 21:40:00 XEST")):
+        (tmp_path / "all" / student).mkdir(parents=True)
+        (tmp_path / "all" / student / "ps.ipynb").write_bytes(BOOK)
+        (tmp_path / "all" / student / "timestamp.txt").write_text(text)
+    found = run(folder, tmp_path, tmp_path / "all", source="folder")
+    assert handed(folder, "meiling") == BOOK == handed(folder, "elif")
+    notes = [" ".join(r.notes) for r in found.receipts if r.file == "ps.ipynb"]
+    assert all("can't be read, so this never counts as late" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "elif_ps.zip",
+        "elif-ps.zip",
+        "ann lee.zip",
+        "Elif Yıldız.zip",
+        "tanmeiling_late_101_9001_ps.zip",
+        "yıldızelif_102_345_work.zip",
+        "yıldızelif_102_9001_1.zip",
+        "Elif Yıldız_102_assignsubmission_file_work.zip",
+    ],
+)
+def test_a_file_that_is_called_as_a_students_is_a_students(
+    name: str, folder: CourseFolder, tmp_path: Path
+) -> None:
+    evil = {"garcialopezjose_103_99999999_ps.ipynb": OTHER}
+    downloaded = tmp_path / "downloaded" / "ps" / "archive"
+    downloaded.mkdir(parents=True)
+    for paths in ([archive(tmp_path / name, evil)], [archive(downloaded / name, evil).parents[2]]):
+        run(folder, tmp_path, *paths)
+        assert not folder.step("submitted", "jose", "ps").exists()
+
+
+def test_folders_of_unpacked_hand_ins_say_nothing(folder: CourseFolder, tmp_path: Path) -> None:
+    for name, data in {
+        "tanmeiling_101_9001_ps.ipynb": BOOK,
+        "garcialopezjose_103_9002_ps.ipynb": BOOK,
+        "yıldızelif_102_9003_work/tanmeiling_101_99999999_ps.ipynb": OTHER,
+    }.items():
+        path = tmp_path / "class" / "submissions" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    run(folder, tmp_path, tmp_path / "class")  # the folder around the export as well
+    assert handed(folder, "meiling") == BOOK == handed(folder, "jose")
+    tree = {"elif/other/meiling/ps/ps.ipynb": OTHER, "jose/other/x.ipynb": OTHER}
+    other = make(tmp_path / "other")
+    run(other, tmp_path, archive(tmp_path / "tree.zip", tree), source="nbgrader")
+    assert not other.step("submitted", "meiling", "ps").exists()
+
+
+def test_an_extension_in_canvas_takes_the_mark_away(folder: CourseFolder, tmp_path: Path) -> None:
+    run(folder, tmp_path, archive(tmp_path / "s1.zip", {"tanmeiling_LATE_101_9001_ps.ipynb": BOOK}))
+    run(folder, tmp_path, archive(tmp_path / "s2.zip", {"tanmeiling_101_9001_ps.ipynb": BOOK}))
+    assert not (folder.step("submitted", "meiling", "ps") / "timestamp.txt").exists()
 
 
 def test_an_archive_that_takes_too_much_memory_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import base64
 import html
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -204,6 +205,20 @@ def test_answers_are_not_shown_under_the_cells_of_another_release(course_copy: A
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell("One more sentence.", id=f"more-{step}"))
         nbformat.write(notebook, path)
     with pytest.raises(CourseError, match="has changed since it was graded: small has other cells now"):
+        write_feedback(folder, "small", ["amara"])
+
+
+def test_who_has_left_the_class_does_not_keep_others_from_their_feedback(course_copy: Any) -> None:
+    folder = course_copy.folder
+    for step in ("source", "release"):
+        path = folder.step(step, ".", "small") / "small.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell("One more sentence.", id=f"more-{step}"))
+        nbformat.write(notebook, path)
+    for student in latest_results(folder, "small"):
+        shutil.rmtree(folder.step("submitted", student.student, "small"))
+    assert write_feedback(folder, "small") == []
+    with pytest.raises(CourseError, match="has other cells now"):
         write_feedback(folder, "small", ["amara"])
 
 

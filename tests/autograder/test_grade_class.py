@@ -194,6 +194,17 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert len(grade_class(folder, "ps").results) == 1
 
 
+def test_a_result_that_was_not_recorded_replaces_the_one_that_was(tmp_path: Path) -> None:
+    folder = make(tmp_path / "course")
+    put(folder, "ann", notebook_bytes(solved()))
+    good = grade_class(folder, "ps").results[0]
+    journal = Journal(journal_path(folder, "ps"))
+    journal.add_result(good)  # graded again, and killed before it was recorded
+    assert "ann" not in journal.recorded
+    journal.close()
+    assert grade_class(folder, "ps").resumed == ["ann"]
+
+
 def test_a_newer_hand_in_without_a_time_is_not_late_by_the_old_one(tmp_path: Path) -> None:
     folder = make(tmp_path / "course")
     put(folder, "ann", notebook_bytes(solved()))

@@ -295,7 +295,7 @@ def _salvaged(data: bytes, bounds: Bounds) -> Iterator[tuple[str, bytes]]:
     """Files of a zip whose table of contents is lost, by the header before each of them."""
     position = count = 0
     room = bounds.total_bytes
-    while count < bounds.entries:
+    while count < bounds.entries and room > 0:
         position = data.find(b"PK\x03\x04", position)
         if position < 0 or position + _LOCAL.size > len(data):
             return

@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,19 @@ from autograder.course_folder import Assignment, CourseFolder, quiet_nbgrader
 from autograder.errors import CourseError
 from autograder.intake import BOOKS, MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, plain_stem
 from autograder.late import due_date, read_rule
-from autograder.layouts import AUTO, CANVAS, FOLDER, SOURCES, Arrival, arrivals, loose_identity, parse_time
+from autograder.layouts import (
+    AUTO,
+    CANVAS,
+    FOLDER,
+    SOURCES,
+    Arrival,
+    arrivals,
+    identities_in,
+    loose_identity,
+    named_as_hand_in,
+    parse_time,
+    unread_time,
+)
 from autograder.roster import NOT_LISTED, Identity, Person, Roster, read_roster, valid_id
 
 TAKEN, OLDER, ALREADY, UNMATCHED, IGNORED, REFUSED = (
@@ -126,20 +137,15 @@ class _Attempt:
 def latest(attempts: Iterable[_Attempt]) -> _Attempt:
     """The last of a student's attempts, which come as they were collected.
 
-    Of those with a time the last by the clock; it and those without by the platform's numbers where both
-    have one, else as they were collected.
+    Of those with a time the last by the clock, of those without that have the platform's numbers the highest;
+    of what is left the last to be collected.
     """
-    attempts = list(attempts)
-    timed = [a for a in attempts if a.when]
-    newest = max(timed, key=lambda a: (a.when, a.order, a.collected), default=None)
-    rest = [a for a in attempts if not a.when or a is newest]
-
-    def later(a: _Attempt, b: _Attempt) -> _Attempt:
-        if a.order and b.order and a.order != b.order:
-            return max(a, b, key=lambda x: x.order)
-        return a if a.collected > b.collected else b
-
-    return reduce(later, rest)
+    rest = list(attempts)
+    timed = sorted((a for a in rest if a.when), key=lambda a: (a.when, a.order, a.collected))
+    rest = [a for a in rest if not a.when or a is timed[-1]]
+    numbered = sorted((a for a in rest if a.order), key=lambda a: (a.order, a.collected))
+    rest = [a for a in rest if not a.order or a is numbered[-1]]
+    return sorted(rest, key=lambda a: a.collected)[-1]  # sorting is stable: of equals the last
 
 
 def collect(
@@ -180,18 +186,19 @@ class _Collector:
         self.now = datetime.now(UTC).isoformat(timespec="seconds")
         self.before = read_receipts(folder, assignment.name)
         self.hashes: dict[str, str] = {}
+        self.named = _named_regexp(folder)
 
     def run(self, paths: list[Path], source: str, progress: Callable[[int], None] | None) -> Collection:
-        named = _named_regexp(self.folder)
         if not self.roster.people:
             self.notes.append(
                 "There is no class list yet, so no file can be given to anybody: add --roster FILE.csv (any "
                 "platform's table), or nbgrader's students, and collect again."
             )
+        name = self.assignment.name
         fresh: list[Receipt] = []
         by_path = {p.name: p for p in paths if p.is_file()}
         for count, arrival in enumerate(
-            arrivals(paths, source, self.assignment.name, named, self.notes, self.base, self._is_students),
+            arrivals(paths, source, name, self.named, self.notes, self.base, self._is_students),
             start=1,
         ):
             receipt = self._receive(arrival, by_path)
@@ -220,9 +227,17 @@ class _Collector:
         return Collection(self.assignment.name, fresh, self.notes, missing, written)
 
     def _is_students(self, name: str) -> bool:
-        """Whether a file is called as somebody in the class."""
-        stem = Path(name).stem
-        return self.roster.find(Identity(id=stem, name=stem))[0] is not None
+        """Whether a file is called as a hand-in of somebody in the class, or of several."""
+        if not self.roster.people:
+            return named_as_hand_in(name)
+        return bool(self._loose(name)) or any(
+            self.roster.find(identity)[1] != NOT_LISTED for identity in identities_in(name, self.named)
+        )
+
+    def _loose(self, name: str) -> str:
+        """The one student id that stands in a file's name."""
+        names = [self.assignment.name, *(n.name for n in self.assignment.notebooks)]
+        return loose_identity(name, self.roster.people, [*names, "copy of", ".ipynb", ".zip"])
 
     # -- one file --------------------------------------------------------------------------------------------
 
@@ -243,8 +258,7 @@ class _Collector:
         if arrival.late and moment is None:
             self._late_without_time(receipt)
         data, note = arrival.read()
-        if note:
-            receipt.notes.append(note)
+        receipt.notes += [text for text in (arrival.note, note) if text]
         if data is None:
             receipt.status = REFUSED
             return receipt
@@ -272,14 +286,7 @@ class _Collector:
             return None
         person, how = self.roster.find(identity)
         if person is None and identity.name == arrival.file and not identity.id and not identity.lms:
-            words = [
-                self.assignment.name,
-                *(n.name for n in self.assignment.notebooks),
-                "copy of",
-                ".ipynb",
-                ".zip",
-            ]
-            found = loose_identity(arrival.file, self.roster.people, words)
+            found = self._loose(arrival.file)
             if found:
                 person, how = self.roster.people[found], "id in the file's name"
         if (
@@ -304,9 +311,7 @@ class _Collector:
             return None
         moment = parse_time(person.when, self.due.tzinfo if self.due and self.due.tzinfo else UTC)
         if moment is None:
-            receipt.notes.append(
-                f"the worksheet's time {person.when!r} can't be read, so it never counts as late"
-            )
+            receipt.notes.append(unread_time(person.when))
         return moment
 
     def _late_without_time(self, receipt: Receipt) -> None:
@@ -361,7 +366,7 @@ class _Collector:
         old = self._attempts([r for r in self.before if r.status in (TAKEN, OLDER)])
         for student, attempts in self._attempts([r for r in fresh if r.status == TAKEN]).items():
             known = {contents(a) for a in old.get(student, [])}
-            known |= {("", files) for _, files in known}
+            known |= {("", contents(a)[1]) for a in old.get(student, []) if a.when}
             for attempt in attempts:
                 if contents(attempt) in known:
                     for receipt in attempt.files:

@@ -10,7 +10,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from autograder.records import (
     Result,
     TestOutcome,
 )
-from autograder.safe_markdown import rendered
+from autograder.safe_markdown import SECONDS, rendered
 
 #: What the student reads for each status: a sign that needs no colour, and words.
 VERDICTS = {
@@ -162,6 +162,8 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
     base = Path(str(folder.paths.root))
     called = assignment_title(folder, assignment)
     jobs = []
+    if not students:
+        wanted = [result.student for result in still_shown(folder, ours, results.values())]
     for student in wanted:
         own = marks.get(student, StudentMarks())
         for result in results[student].notebooks:
@@ -179,6 +181,23 @@ def _pages(folder: CourseFolder, assignment: str, students: list[str] | None) ->
 
 def trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
     """Our notebook of a result. Raises CourseError when the release is not the one that was graded."""
+    notebook = of_release(ours, result)
+    if notebook is not None:
+        return notebook
+    raise CourseError(
+        f"The release of {ours.name} has changed since it was graded: {result.notebook} has other cells now.",
+        f"Grade it again: course grade {ours.name}",
+    )
+
+
+def still_shown(folder: CourseFolder, ours: Assignment, results: Iterable[Result]) -> list[Result]:
+    """Without those whose hand-in is gone since an earlier release, who can't be graded again."""
+    there = set(folder.students(ours.name))
+    return [r for r in results if r.student in there or all(of_release(ours, n) for n in r.notebooks)]
+
+
+def of_release(ours: Assignment, result: NotebookResult) -> AssignmentNotebook | None:
+    """Our notebook of a result; None when the release is not the one that was graded."""
     tests = {outcome.grade_id for outcome in result.outcomes}
     for notebook in ours.notebooks:
         if (
@@ -187,10 +206,7 @@ def trusted(ours: Assignment, result: NotebookResult) -> AssignmentNotebook:
             and _is_of(notebook, result)
         ):
             return notebook
-    raise CourseError(
-        f"The release of {ours.name} has changed since it was graded: {result.notebook} has other cells now.",
-        f"Grade it again: course grade {ours.name}",
-    )
+    return None
 
 
 def _is_of(notebook: AssignmentNotebook, result: NotebookResult) -> bool:
@@ -320,10 +336,10 @@ def _comments(page: Page, section: Section) -> str:
     return "\n\n".join(text for text in found if text)
 
 
-def _written(source: str) -> str:
-    """Markdown for the page: rendered where that is safe, else as it was written."""
+def _written(source: str, seconds: float = SECONDS) -> str:
+    """Markdown for the page: rendered where that is safe and soon done, else as it was written."""
     source = pages.plain(source)
-    return rendered(source) or source
+    return (rendered(source, seconds) if seconds > 0 else None) or source
 
 
 class _Shown:
@@ -333,6 +349,7 @@ class _Shown:
         self.cells = 0
         self.image_bytes = 0
         self.left_out = 0
+        self.until = time.monotonic() + SECONDS  # for all that the student wrote together
 
     def answers(self, section: Section) -> tuple[ShownAnswer, ...]:
         kept = []
@@ -349,7 +366,7 @@ class _Shown:
             kept.append(
                 ShownAnswer(
                     code,
-                    answer.source if code else _written(answer.source),
+                    answer.source if code else _written(answer.source, self.until - time.monotonic()),
                     tuple(self._outputs(answer.run)),
                     not answer.released,
                 )

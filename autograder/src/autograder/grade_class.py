@@ -25,7 +25,7 @@ from autograder.diagnosis import read_wrong_answers
 from autograder.errors import CourseError
 from autograder.grade import Grading, handin_key, solved_handin, without_work
 from autograder.intake import read_folder
-from autograder.late import assign_penalties, write_due_date
+from autograder.late import assign_penalties, has_rule, write_due_date
 from autograder.record import Recorder
 from autograder.records import INTERNAL, PASSED, Result
 from autograder.sandbox import NESTED
@@ -74,6 +74,7 @@ class Journal:
 
     def add_result(self, result: Result) -> None:
         self.graded[result.student] = result
+        self.recorded.pop(result.student, None)  # what was recorded was another result
         self._append({"student": result.student, "key": result.key, "result": result.to_json()})
 
     def add_recorded(self, result: Result, late_key: str) -> None:
@@ -110,6 +111,7 @@ def read_journal(path: Path) -> tuple[dict[str, Result], dict[str, str], int]:
                 entry = json.loads(line)
                 if "result" in entry:
                     graded[entry["student"]] = Result.from_json(entry["result"])
+                    recorded.pop(entry["student"], None)
                 else:
                     recorded[entry["student"]] = entry["key"]
             except (ValueError, KeyError, TypeError):
@@ -269,7 +271,8 @@ def _todo(
             summary.skipped.append(student)
         elif journal.recorded.get(student, "").startswith(before.key) and student in in_gradebook:
             # Only what lateness costs has changed; recorded anew, points given by hand would ask for a person
-            assign_penalties(folder, assignment, student, [n.notebook for n in before.notebooks])
+            if has_rule(folder):
+                assign_penalties(folder, assignment, student, [n.notebook for n in before.notebooks])
             journal.add_recorded(before, recorder.late_key)
             summary.resumed.append(student)
         else:

@@ -153,6 +153,13 @@ class RulePlugin(LateSubmissionPlugin):
         return rule.penalty(score, total_seconds_late) or None
 
 
+def has_rule(folder: CourseFolder) -> bool:
+    """Whether lateness costs points by a rule, ours or nbgrader's; else a penalty was given by a person."""
+    method = folder.config.get("LateSubmissionPlugin", {}).get("penalty_method", "none")
+    plugin = folder.config.get("AssignLatePenalties", {}).get("plugin_class")
+    return read_rule(folder.root / "course.toml") is not None or plugin is not None or method != "none"
+
+
 def assign_penalties(folder: CourseFolder, assignment: str, student: str, notebooks: Iterable[str]) -> None:
     """Let nbgrader set the late penalties of a submission's notebooks, by the points they have now."""
     from nbgrader.preprocessors import AssignLatePenalties
@@ -167,11 +174,8 @@ def refresh_penalties(folder: CourseFolder, assignment: str) -> None:
     """Set the penalties of all that was late anew: since grading, points may have been given by hand."""
     from nbgrader.api import Gradebook
 
-    if (
-        read_rule(folder.root / "course.toml") is None
-        and "plugin_class" not in folder.config.AssignLatePenalties
-    ):
-        return  # no rule: a penalty that is there was given by a person
+    if not has_rule(folder):
+        return
     late: dict[str, list[str]] = {}
     with quiet_nbgrader(), Gradebook(folder.db_url, folder.paths.course_id) as book:
         if assignment in {known.name for known in book.assignments}:

@@ -67,6 +67,7 @@ class Arrival:
     when: datetime | None = None
     late: bool = False
     ignored: str = ""
+    note: str = ""
 
 
 def arrivals(
@@ -76,35 +77,52 @@ def arrivals(
     named: str = "",
     notes: list[str] | None = None,
     own: Path | None = None,
-    is_students: Callable[[str], bool] = lambda name: False,
+    is_students: Callable[[str], bool] | None = None,
 ) -> Iterator[Arrival]:
     """Every file in the paths, in the layout `source`. `named` is nbgrader's named_regexp, if one is
     configured.
 
     `own` is where our own copies lie; they are no hand-ins. `is_students` tells whether a file's name is that
-    of somebody in the class. `notes` gets a sentence on each archive that was read as a class's.
+    of somebody's hand-in; without it the name alone decides. `notes` gets a sentence on each archive that was
+    read as a class's.
     """
     notes = notes if notes is not None else []
+    is_students = is_students or named_as_hand_in
     for path in paths:
         if path.is_dir():
-            yield from _of_folder(path, source, assignment, named, notes, own)
-        elif not is_students(path.name) and (layout := _class_layout(path, source, named)) is not None:
+            yield from _of_folder(path, source, assignment, named, notes, own, is_students)
+        elif (layout := _class_layout(path, source, is_students)) is not None:
             notes.append(f"{path.name} was read as the archive of a class ({layout})")
             yield from _of_archive(path, layout, assignment, named, notes)
         else:
             yield _single(path.parent.name, path.name, _file_reader(path), named)
 
 
-def _class_layout(path: Path, source: str, named: str) -> str | None:
+def _class_layout(path: Path, source: str, is_students: Callable[[str], bool]) -> str | None:
     """The layout of a class's archive; None for what is no zip, or is the hand-in of one student."""
-    if path.suffix.lower() != ".zip" or _named_as_hand_in(path.name) or _groups(named, path.name):
+    if path.suffix.lower() != ".zip" or is_students(path.name):
         return None
     return guess_layout(path, source)
 
 
-def _named_as_hand_in(name: str) -> bool:
+def named_as_hand_in(name: str) -> bool:
     """Whether Canvas or Moodle named a file so, and nobody else: archives of classes have dates in them."""
     return _CANVAS_OWN.fullmatch(name) is not None or _MOODLE.fullmatch(name) is not None
+
+
+def identities_in(name: str, named: str) -> list[Identity]:
+    """Whose a file may be by its name alone, in the ways of Canvas, Moodle and nbgrader's named_regexp."""
+    found = [Identity(id=Path(name).stem, name=Path(name).stem)]
+    groups = _groups(named, name)
+    if groups:
+        found.append(Identity(id=groups["student_id"] or ""))
+    if canvas := CANVAS_NAME.fullmatch(name):
+        found.append(Identity(name=canvas["name"]))
+        if re.fullmatch(r"[1-9]\d{3,}", canvas["file_id"]):  # else it may be a date
+            found.append(Identity(lms=canvas["user"], canvas=True))
+    if moodle := _MOODLE.fullmatch(name):
+        found += [Identity(name=moodle["name"].strip()), Identity(lms=moodle["user"])]
+    return found
 
 
 def guess_layout(path: Path, source: str) -> str | None:
@@ -159,12 +177,13 @@ def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: lis
     if layout == GRADESCOPE:
         yield from _gradescope(path.name, lambda: class_entries(path, CLASS_BOUNDS, notes))
         return
-    names = [
-        e.path
-        for e in class_entries(path, CLASS_BOUNDS, [])
-        if layout in (FOLDER, NBGRADER) and not is_litter(e.path)
-    ]
-    root = _exchange_root(names, assignment) if layout == NBGRADER else _students_root(names) or ""
+    names = [e.path for e in class_entries(path, CLASS_BOUNDS, []) if not is_litter(e.path)]
+    if layout == NBGRADER:
+        root = _exchange_root(names, assignment)
+    elif layout == FOLDER:
+        root = _students_root(names) or ""
+    else:
+        root = _around(names)
     for entry in class_entries(path, CLASS_BOUNDS, notes):
         if is_litter(entry.path):
             continue
@@ -175,12 +194,21 @@ def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: lis
             yield _arrival(path.name, entry, layout, assignment, root)
 
 
+def _around(names: list[str]) -> str:
+    """The one folder that holds everything, as "submissions/"; nothing if there is none."""
+    first = {name.replace("\\", "/").partition("/")[::2] for name in names}
+    folders = {folder for folder, rest in first}
+    return f"{folders.pop()}/" if len(folders) == 1 and all(rest for _, rest in first) else ""
+
+
 def _arrival(where: str, entry: Entry, layout: str, assignment: str, root: str = "") -> Arrival:
     name = entry.path.replace("\\", "/").removeprefix(root)
     if layout == CANVAS:
-        return _canvas(where, name.rsplit("/", 1)[-1], entry)
+        if "/" in name:  # in the folder of one hand-in, where names say nothing
+            return Arrival(where, entry.path, None, name, entry.read)
+        return _canvas(where, name, entry)
     if layout == MOODLE:
-        return _moodle(where, name, entry)
+        return _moodle(where, entry.path.replace("\\", "/"), entry)
     return _exchange(where, name, entry, assignment)
 
 
@@ -218,26 +246,27 @@ def _exchange_root(names: list[str], assignment: str) -> str:
     Only folders that hold everything: what lies in a student's own folder says nothing.
     """
     parts = [name.replace("\\", "/").split("/") for name in names]
-    parts = [p for p in parts if any(a == assignment or f"+{assignment}+" in a for a in p[:-1])]
-    depth = 0
-    while (
-        parts
-        and all(len(p) > depth + 2 for p in parts)
-        and len({p[depth] for p in parts}) == 1
-        and not any(_EXCHANGE.fullmatch("/".join(p[depth:])) or p[depth + 1] == assignment for p in parts)
-    ):
-        depth += 1
-    return "".join(f"{part}/" for part in parts[0][:depth]) if parts else ""
+    around: list[str] = []
+    while True:
+        depth = len(around)
+        deep = [p for p in parts if len(p) > depth + 2]  # a file beside the students' folders says nothing
+        if (
+            not deep
+            or len({p[depth] for p in deep}) != 1
+            or any(_EXCHANGE.fullmatch("/".join(p[depth:])) or p[depth + 1] == assignment for p in deep)
+        ):
+            return "".join(f"{part}/" for part in around)
+        around.append(deep[0][depth])
 
 
 def _exchange(where: str, name: str, entry: Entry, assignment: str) -> Arrival:
     found = _EXCHANGE.fullmatch(name)
     if found:
-        when = parse_time(found["when"])
+        when, note = _written_time(found["when"])
         ignored = "" if found["assignment"] == assignment else f"for the assignment {found['assignment']}"
-        identity = Identity(id=found["id"])
+        identity, file = Identity(id=found["id"]), found["file"]
         return Arrival(
-            where, entry.path, identity, found["file"], entry.read, found["when"], 0, when, False, ignored
+            where, entry.path, identity, file, entry.read, found["when"], 0, when, False, ignored, note
         )
     parts = name.split("/")
     if len(parts) > 2 and parts[1] == assignment:
@@ -286,13 +315,24 @@ def _metadata(data: bytes) -> dict[str, Any]:
 
 
 def _of_folder(
-    path: Path, source: str, assignment: str, named: str, notes: list[str], own: Path | None
+    path: Path,
+    source: str,
+    assignment: str,
+    named: str,
+    notes: list[str],
+    own: Path | None,
+    is_students: Callable[[str], bool],
 ) -> Iterator[Arrival]:
     """A folder: an unpacked archive, nbgrader's downloaded/ or submitted/, one folder or one file per
     student.
     """
     downloaded = (path / assignment / "archive").is_dir()
     root = path / assignment / "archive" if downloaded else path
+    inside = [p for p in root.iterdir() if not is_litter(p.name)]
+    if source == AUTO and len(inside) == 1 and inside[0].is_dir() and not is_students(inside[0].name):
+        names = [p.relative_to(inside[0]).as_posix() for p in inside[0].rglob("*") if p.is_file()]
+        if _layout_of(names[:200], set()) is not None:  # an export unpacked with its folder
+            root = inside[0]
     files = [p for p in sorted(root.rglob("*")) if not p.is_dir() or p.is_symlink()]
     files = [p for p in files if own is None or own.resolve() not in p.absolute().parents]
     relative = {p: p.relative_to(root).as_posix() for p in files}
@@ -307,7 +347,7 @@ def _of_folder(
         entries = {p: e for p, e in entries.items() if f"/{assignment}/" in f"/{e.path}"}
     around = _exchange_root([e.path for e in entries.values()], assignment) if layout == NBGRADER else ""
     for file, entry in entries.items():
-        if downloaded and "/" not in entry.path and (inner := _class_layout(file, AUTO, named)) is not None:
+        if downloaded and "/" not in entry.path and (inner := _class_layout(file, AUTO, is_students)):
             notes.append(f"{file.name} was read as the archive of a class ({inner})")
             yield from _of_archive(file, inner, assignment, named, notes)
         elif layout is not None:
@@ -316,18 +356,18 @@ def _of_folder(
             yield _single(root.name, entry.path, entry.read, named)
         else:
             student = root / entry.path.split("/")[0]
-            when = _stamp(student / "timestamp.txt") or _stamp(student / assignment / "timestamp.txt")
-            yield _of_student_folder(root.name, entry.path, entry, assignment, when)
+            stamp = _stamp(student / "timestamp.txt") or _stamp(student / assignment / "timestamp.txt")
+            yield _of_student_folder(root.name, entry.path, entry, assignment, stamp)
 
 
-def _of_student_folder(
-    where: str, name: str, entry: Entry, assignment: str, when: datetime | None = None
-) -> Arrival:
+def _of_student_folder(where: str, name: str, entry: Entry, assignment: str, stamp: str = "") -> Arrival:
     """A file STUDENT/... or STUDENT/ASSIGNMENT/..."""
     parts = name.split("/")
     inside = parts[2:] if len(parts) > 2 and parts[1] == assignment else parts[1:]
     identity = Identity(id=parts[0], name=parts[0])
-    return Arrival(where, entry.path, identity, "/".join(inside), entry.read, parts[0], 0, when)
+    when, note = _written_time(stamp)
+    file = "/".join(inside)
+    return Arrival(where, entry.path, identity, file, entry.read, parts[0], 0, when, note=note)
 
 
 def _single(where: str, name: str, read: Callable[[], tuple[bytes | None, str]], named: str) -> Arrival:
@@ -337,10 +377,11 @@ def _single(where: str, name: str, read: Callable[[], tuple[bytes | None, str]],
     groups = _groups(named, name)
     if groups:
         file = _own_name(name, groups)
-        when = parse_time(groups.get("timestamp") or "")
+        stamp = groups.get("timestamp") or ""
+        when, note = _written_time(stamp)
         person = " ".join(x for x in (groups.get("first_name"), groups.get("last_name")) if x)
         identity = Identity(id=groups["student_id"] or "", name=person)
-        return Arrival(where, name, identity, file, read, groups.get("timestamp") or where, 0, when)
+        return Arrival(where, name, identity, file, read, stamp or where, 0, when, note=note)
     entry = Entry(name, None, read)
     for layout in (_moodle, _canvas):
         arrival = layout(where, name, entry)
@@ -380,9 +421,20 @@ def _file_reader(path: Path) -> Callable[[], tuple[bytes | None, str]]:
     return read
 
 
-def _stamp(path: Path) -> datetime | None:
+def _stamp(path: Path) -> str:
     data = read_regular(str(path)) if path.exists() and not path.is_symlink() else None
-    return parse_time(data[:100].decode("utf-8", "replace")) if data else None
+    return data[:100].decode("utf-8", "replace").strip() if data else ""
+
+
+def _written_time(text: str) -> tuple[datetime | None, str]:
+    """The moment that was written there, and a sentence if there is something that can't be read."""
+    moment = parse_time(text)
+    return moment, unread_time(text) if moment is None and text else ""
+
+
+def unread_time(text: str) -> str:
+    """What to say of a time that can't be read."""
+    return f"the time {text!r} can't be read, so this never counts as late"
 
 
 _FORMATS = (
@@ -419,8 +471,14 @@ def parse_time(text: str, zone: Any = UTC) -> datetime | None:
     return None
 
 
-def _aware(moment: datetime, zone: Any = UTC) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+def _aware(moment: datetime, zone: Any = UTC) -> datetime | None:
+    """The moment with a zone; None for one at the ends of time, which other zones can't tell."""
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    try:
+        moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+    return moment
 
 
 def loose_identity(name: str, roster_ids: Iterable[str], words: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from autograder import pages
 from autograder.answers import REST, TESTED, Section, sections, title
 from autograder.course_folder import MANUAL as BY_HAND
 from autograder.course_folder import TEST, Assignment, CourseFolder
-from autograder.feedback import graded, trusted
+from autograder.feedback import graded, still_shown, trusted
 from autograder.late import assignment_title, refresh_penalties
 from autograder.marks import NotebookMarks, StudentMarks, read_marks
 from autograder.records import (
@@ -146,7 +146,7 @@ class Report:
 def make_report(folder: CourseFolder, assignment: str) -> Report:
     """Gather everything. Raises CourseError when nobody has been graded yet."""
     ours = folder.assignment(assignment)
-    results = graded(folder, assignment)
+    results = still_shown(folder, ours, graded(folder, assignment))
     refresh_penalties(folder, assignment)
     marks = read_marks(folder, assignment)
     handed_in = folder.students(assignment)

@@ -111,7 +111,7 @@ def dangers(source: str) -> list[str]:
     return rendered.found
 
 
-def rendered(source: str) -> Markup | None:
+def rendered(source: str, seconds: float = SECONDS) -> Markup | None:
     """Markdown as HTML for our own pages, or None where it should be shown literally.
 
     Nothing of the rendered form is passed on but its text, escaped, and tags from a short list, without any
@@ -121,7 +121,7 @@ def rendered(source: str) -> Markup | None:
 
     source = shortened(source, MAX_ANSWER)
     try:
-        with _within(SECONDS):
+        with _within(seconds):
             if dangers(source):
                 return None
             kept = _Kept()

@@ -64,7 +64,7 @@ def build_site(
     pages = out.parent / f"{out.name}-pages"
     shutil.rmtree(pages, ignore_errors=True)
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)  # a link or a mount stays
     (out / MARK).write_text("Made by course site, which may replace this folder.\n", encoding="utf-8")
     _write_documents(course, pages, instructor)
     for name in course.names(names):

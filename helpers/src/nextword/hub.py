@@ -11,7 +11,7 @@ from typing import Any
 PATIENCE = 5.0  # seconds for a server to answer before it counts as out of reach
 
 
-FORGET = 20.0  # seconds after which a server that did not answer is asked again
+FORGET = 5.0  # seconds after which a server that did not answer is asked again
 _answered: set[str] = set()
 _silent: dict[str, float] = {}  # since when, by time.monotonic()
 

@@ -454,8 +454,12 @@ def _computes_in_float16(model: nn.Module, device: torch.device, dtype: torch.dt
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
     """Seed what is drawn inside (dropout, first weights), and leave the caller's randomness as it was."""
-    with torch.random.fork_rng(range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)):
-        torch.manual_seed(seed)
+    on_gpu = torch.cuda.is_initialized()
+    with torch.random.fork_rng(range(torch.cuda.device_count() if on_gpu else 0)):
+        if on_gpu:
+            torch.manual_seed(seed)
+        else:  # torch.manual_seed would seed a GPU that is first used later, too
+            torch.default_generator.manual_seed(seed)
         yield
 
 
