@@ -329,7 +329,8 @@ def _of_folder(
     downloaded = (path / assignment / "archive").is_dir()
     root = path / assignment / "archive" if downloaded else path
     inside = [p for p in root.iterdir() if not is_litter(p.name)]
-    if source == AUTO and len(inside) == 1 and inside[0].is_dir() and not is_students(inside[0].name):
+    alone = source == AUTO and len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink()
+    if alone and not is_students(inside[0].name):
         names = [p.relative_to(inside[0]).as_posix() for p in inside[0].rglob("*") if p.is_file()]
         if _layout_of(names[:200], set()) is not None:  # an export unpacked with its folder
             root = inside[0]
