@@ -197,24 +197,25 @@ def test_the_policy_forbids_everything_but_the_pages_own_style(written: dict[str
     assert "<style" not in before_policy and "<title" not in before_policy, "the policy comes first"
 
 
-def test_answers_are_not_shown_under_the_cells_of_another_release(course_copy: Any) -> None:
-    folder = course_copy.folder
+def add_a_sentence(folder: CourseFolder) -> None:
+    """Make another release, with one cell more near its beginning."""
     for step in ("source", "release"):
         path = folder.step(step, ".", "small") / "small.ipynb"
         notebook = nbformat.read(path, as_version=4)
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell("One more sentence.", id=f"more-{step}"))
         nbformat.write(notebook, path)
+
+
+def test_answers_are_not_shown_under_the_cells_of_another_release(course_copy: Any) -> None:
+    folder = course_copy.folder
+    add_a_sentence(folder)
     with pytest.raises(CourseError, match="has changed since it was graded: small has other cells now"):
         write_feedback(folder, "small", ["amara"])
 
 
 def test_who_has_left_the_class_does_not_keep_others_from_their_feedback(course_copy: Any) -> None:
     folder = course_copy.folder
-    for step in ("source", "release"):
-        path = folder.step(step, ".", "small") / "small.ipynb"
-        notebook = nbformat.read(path, as_version=4)
-        notebook.cells.insert(1, nbformat.v4.new_markdown_cell("One more sentence.", id=f"more-{step}"))
-        nbformat.write(notebook, path)
+    add_a_sentence(folder)
     for student in latest_results(folder, "small"):
         shutil.rmtree(folder.step("submitted", student.student, "small"))
     assert write_feedback(folder, "small") == []

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from autograder import names
+from autograder.alarms import time_limit
 from autograder.course_folder import SETUP, STUDENT, AssignmentNotebook
 from autograder.inside import wire
-from autograder.referee import Exchange, TestTimeout, quiet, time_limit
+from autograder.referee import Exchange, TestTimeout, quiet
 
 REPLAY_SECONDS = 2.0
 ALL_SECONDS = 6.0
@@ -73,7 +74,7 @@ class Explainer:
             return ""
         deadline = time.monotonic() + ALL_SECONDS
         try:
-            with quiet(), time_limit(ALL_SECONDS):
+            with quiet(), time_limit(ALL_SECONDS, TestTimeout):
                 solved = self._solve()
                 if _replays(log, solved):
                     return ""  # the right answer gives the same: the test failed for another reason

@@ -15,7 +15,6 @@ import importlib
 import io
 import math
 import pickle
-import signal
 import sys
 import time
 import types
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from autograder import names
+from autograder.alarms import time_limit
 from autograder.inside import wire
 from autograder.records import DIED, FAILED, INTERNAL, MEMORY, PARTIAL, PASSED, TIMEOUT, TestOutcome
 from autograder.sandbox import Broken, Peer, StudentFault, Unsendable
@@ -404,22 +404,6 @@ _REMOTES: dict[str, type[Remote]] = {
 }
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TestTimeout in this (main) thread after so many seconds of wall time."""
-
-    def ring(*_: object) -> None:
-        raise TestTimeout
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def hidden_lines(source: str) -> set[int]:
     """The numbers (from 1) of the lines of a test cell that students never see."""
     lines, inside = set(), False
@@ -559,7 +543,7 @@ class Referee:
     def _run(self, test: OpenTest, part: Callable[[], None]) -> None:
         started = time.monotonic()
         try:
-            with time_limit(max(0.01, self.test_seconds - test.seconds)), quiet():
+            with time_limit(max(0.01, self.test_seconds - test.seconds), TestTimeout), quiet():
                 part()
         except BaseException as error:
             self._fail(test, error, test.hidden)

@@ -7,11 +7,8 @@ pages go further: of the rendered form they take the text and a few plain tags, 
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
-import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from html.parser import HTMLParser
 from typing import Any
 
@@ -19,6 +16,7 @@ from markupsafe import Markup, escape
 from nbconvert.preprocessors.sanitize import SanitizeHTML
 
 from autograder import pages
+from autograder.alarms import time_limit
 from autograder.pages import shortened
 
 MAX_ANSWER = 100_000
@@ -52,7 +50,7 @@ def make_harmless(document: Any, written: Collection[int], seconds: float = SECO
     for cell in prose:
         cell.source = shortened(cell.source, MAX_ANSWER)
     try:
-        with _within(seconds):
+        with time_limit(seconds, _TooLongError):
             _SANITIZE.preprocess(document, {})
             for cell in prose:
                 if cell.cell_type == "markdown":
@@ -64,26 +62,7 @@ def make_harmless(document: Any, written: Collection[int], seconds: float = SECO
 
 
 class _TooLongError(BaseException):
-    """The seconds are over. Not an Exception, so that no parser swallows it."""
-
-
-@contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise _TooLongError after so many seconds; only the main thread has an alarm, others go on."""
-
-    def ring(*_: object) -> None:
-        raise _TooLongError
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, should a destructor swallow it
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    """The seconds are over."""
 
 
 def harmless(source: str) -> str:
@@ -121,7 +100,7 @@ def rendered(source: str, seconds: float = SECONDS) -> Markup | None:
 
     source = shortened(source, MAX_ANSWER)
     try:
-        with _within(seconds):
+        with time_limit(seconds, _TooLongError):
             if dangers(source):
                 return None
             kept = _Kept()
