@@ -361,11 +361,10 @@ class _Collector:
         def contents(attempt: _Attempt) -> tuple[str, frozenset[tuple[str, str, int]]]:
             return attempt.files[0].handed_in, frozenset((r.file, r.sha256, r.order) for r in attempt.files)
 
-        # Without a time (no worksheet this time) it is the one that is known with a time.
-
         old = self._attempts([r for r in self.before if r.status in (TAKEN, OLDER)])
         for student, attempts in self._attempts([r for r in fresh if r.status == TAKEN]).items():
             known = {contents(a) for a in old.get(student, [])}
+            # without a time, such as without the worksheet, it is the one that is known with a time
             known |= {("", contents(a)[1]) for a in old.get(student, []) if a.when}
             for attempt in attempts:
                 if contents(attempt) in known:
@@ -389,7 +388,7 @@ class _Collector:
         target = self.folder.step("submitted", student, self.assignment.name)
         digest = _digest(files)
         known, self.laid_down[student] = self.laid_down.get(student), digest
-        if _same_files(target, files) or (known == digest and target.is_dir()):
+        if _same_files(target, files) or (known == digest and target.is_dir() and any(target.iterdir())):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
