@@ -2,8 +2,8 @@
 
 A journal holds one synced line per finished hand-in, written before the gradebook; a run that was killed
 records what it finds there and grades only the rest. The key of a line is a hash of the hand-in, the tests,
-the limits and the versions: same key, same grade. Where only the due date or the late rules changed, what the
-journal holds is recorded again, and nothing is graded.
+the limits and the versions: same key, same grade. Where only the due date or the late rules changed,
+penalties are set anew, and nothing is graded.
 """
 
 from __future__ import annotations

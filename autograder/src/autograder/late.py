@@ -82,8 +82,8 @@ def assignment_title(folder: CourseFolder, assignment: str) -> str:
     return ""
 
 
-def add_assignments(folder: CourseFolder, assignments: Iterable[AssignmentSettings]) -> list[str]:
-    """Add those that course.toml of the course folder does not name to its end; return their names.
+def add_assignments(folder: CourseFolder, assignments: Iterable[AssignmentSettings]) -> None:
+    """Add those that course.toml of the course folder does not name to its end.
 
     What is written there already, due dates and titles too, stays as it is.
     """
@@ -96,7 +96,6 @@ def add_assignments(folder: CourseFolder, assignments: Iterable[AssignmentSettin
             file.write(f"title = {json.dumps(assignment.title, ensure_ascii=False)}\n")
             if assignment.due:
                 file.write(f'due = "{assignment.due.isoformat()}"\n')
-    return [assignment.name for assignment in new]
 
 
 def write_due_date(folder: CourseFolder, assignment: str) -> None:
@@ -165,9 +164,11 @@ def assign_penalties(folder: CourseFolder, assignment: str, student: str, notebo
     from nbgrader.preprocessors import AssignLatePenalties
 
     config = penalty_config(folder)
-    for notebook in notebooks:
-        about = {"notebook": notebook, "assignment": assignment, "student": student, "db_url": folder.db_url}
-        AssignLatePenalties(config=config).preprocess(new_notebook(), {"nbgrader": about})
+    about = {"assignment": assignment, "student": student, "db_url": folder.db_url}
+    with quiet_nbgrader():
+        for notebook in notebooks:
+            resources = {"nbgrader": about | {"notebook": notebook}}
+            AssignLatePenalties(config=config).preprocess(new_notebook(), resources)
 
 
 def refresh_penalties(folder: CourseFolder, assignment: str) -> None:
@@ -184,9 +185,8 @@ def refresh_penalties(folder: CourseFolder, assignment: str) -> None:
                     n.late_submission_penalty for n in submission.notebooks
                 ):
                     late[submission.student_id] = [notebook.name for notebook in submission.notebooks]
-    with quiet_nbgrader():
-        for student, notebooks in late.items():
-            assign_penalties(folder, assignment, student, notebooks)
+    for student, notebooks in late.items():
+        assign_penalties(folder, assignment, student, notebooks)
 
 
 def penalty_config(folder: CourseFolder) -> Any:

@@ -93,7 +93,7 @@ def arrivals(
             yield from _of_folder(path, source, assignment, named, notes, own, is_students)
         elif (layout := _class_layout(path, source, is_students)) is not None:
             notes.append(f"{path.name} was read as the archive of a class ({layout})")
-            yield from _of_archive(path, layout, assignment, named, notes)
+            yield from _of_archive(path, layout, assignment, notes)
         else:
             yield _single(path.parent.name, path.name, _file_reader(path), named)
 
@@ -135,7 +135,7 @@ def guess_layout(path: Path, source: str) -> str | None:
     names = [entry.path for _, entry in entries if not is_litter(entry.path)]
     if source == FOLDER:
         return None if _students_root(names) is None else FOLDER
-    return _layout_of(names, {name.partition("/")[0] for name in names})
+    return _layout_of(names, _around(names))
 
 
 def _students_root(names: list[str]) -> str | None:
@@ -153,18 +153,17 @@ def _students_root(names: list[str]) -> str | None:
     return None
 
 
-def _layout_of(names: list[str], around: set[str]) -> str | None:
+def _layout_of(names: list[str], around: str = "") -> str | None:
     """The layout that names tell. What lies in one of several folders is a student's and tells nothing.
 
-    `around` are the first parts of all names: one is a folder around everything.
+    `around` is a folder around everything.
     """
-    folder = f"{next(iter(around))}/" if len(around) == 1 else ""
-    if {"submission_metadata.yml", f"{folder}submission_metadata.yml"} & set(names):
+    if {"submission_metadata.yml", f"{around}submission_metadata.yml"} & set(names):
         return GRADESCOPE
     for layout, pattern in ((MOODLE, _MOODLE), (NBGRADER, _EXCHANGE)):
         if names and sum(bool(pattern.fullmatch(n)) for n in names) * 2 > len(names):
             return layout
-    flat = [n.removeprefix(folder) for n in names]
+    flat = [n.removeprefix(around) for n in names]
     flat = [n for n in flat if "/" not in n]
     if names and sum(bool(CANVAS_NAME.fullmatch(n) or _CANVAS_TEXT.fullmatch(n)) for n in flat) * 2 > len(
         names
@@ -173,7 +172,7 @@ def _layout_of(names: list[str], around: set[str]) -> str | None:
     return None
 
 
-def _of_archive(path: Path, layout: str, assignment: str, named: str, notes: list[str]) -> Iterator[Arrival]:
+def _of_archive(path: Path, layout: str, assignment: str, notes: list[str]) -> Iterator[Arrival]:
     if layout == GRADESCOPE:
         yield from _gradescope(path.name, lambda: class_entries(path, CLASS_BOUNDS, notes))
         return
@@ -332,14 +331,14 @@ def _of_folder(
     alone = source == AUTO and len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink()
     if alone and not is_students(inside[0].name):
         names = [p.relative_to(inside[0]).as_posix() for p in inside[0].rglob("*") if p.is_file()]
-        if _layout_of(names[:200], set()) is not None:  # an export unpacked with its folder
+        if _layout_of(names[:200]) is not None:  # an export unpacked with its folder
             root = inside[0]
     files = [p for p in sorted(root.rglob("*")) if not p.is_dir() or p.is_symlink()]
     files = [p for p in files if own is None or own.resolve() not in p.absolute().parents]
     relative = {p: p.relative_to(root).as_posix() for p in files}
     layout = source if source in (CANVAS, MOODLE, GRADESCOPE, NBGRADER) else None
     if source == AUTO:
-        layout = _layout_of(list(relative.values())[:200], set())  # what lies in a folder here is a student's
+        layout = _layout_of(list(relative.values())[:200])  # what lies in a folder here is a student's
     entries = {p: Entry(name, None, _file_reader(p)) for p, name in relative.items() if not is_litter(name)}
     if layout == GRADESCOPE:
         yield from _gradescope(root.name, lambda: entries.values())
@@ -350,7 +349,7 @@ def _of_folder(
     for file, entry in entries.items():
         if downloaded and "/" not in entry.path and (inner := _class_layout(file, AUTO, is_students)):
             notes.append(f"{file.name} was read as the archive of a class ({inner})")
-            yield from _of_archive(file, inner, assignment, named, notes)
+            yield from _of_archive(file, inner, assignment, notes)
         elif layout is not None:
             yield _arrival(root.name, entry, layout, assignment, around)
         elif "/" not in entry.path:
